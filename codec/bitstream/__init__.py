@@ -1,0 +1,1 @@
+"""The bitstream: bytes from and to commands, by SPEC.md."""
