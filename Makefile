@@ -1,0 +1,128 @@
+# make call    set up what is missing and serve the call page on http://localhost:8080
+# make test    set up what is missing, with the test tools, then check and test everything
+# make setup   leave .venv/bin/splatcall ready (both of the above start with it)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := setup
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PIP := $(BIN)/pip --disable-pip-version-check
+PORT ?= 8080
+CLIP ?=
+export PATH := $(abspath $(BIN)):$(PATH)
+
+# what a bare Debian 12 lacks: (a) to build, (b) for MediaPipe, (c) for the browser tests
+APT_BUILD := python3-venv python3-dev
+APT_MEDIAPIPE := libgl1 libglib2.0-0 libegl1 libgles2
+NPM_CHROMIUM := @sparticuz/chromium@153.0.0
+
+NATIVE_SOURCES := $(wildcard codec/native/CMakeLists.txt codec/native/src/*)
+MODELS := codec/importance/models
+
+.PHONY: setup setup-test call test check format load bench clean
+
+## set-up, each step with a stamp so that a second call is quick
+
+setup: $(STAMPS)/native $(STAMPS)/models
+
+$(STAMPS)/system:
+	@missing=""; \
+	"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	    || { echo "splatcall needs Python 3.11, $(PYTHON) is $$("$(PYTHON)" -V 2>&1)" >&2; exit 1; }; \
+	"$(PYTHON)" -c 'import ensurepip, os, sysconfig as s; open(os.path.join(s.get_path("include"), "Python.h"))' \
+	    2>/dev/null || missing="$(APT_BUILD)"; \
+	"$(PYTHON)" -c 'import ctypes; [ctypes.CDLL(n) for n in ("libGL.so.1", "libEGL.so.1", "libGLESv2.so.2", "libgthread-2.0.so.0")]' \
+	    2>/dev/null || missing="$$missing $(APT_MEDIAPIPE)"; \
+	if [ -n "$$missing" ]; then \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        apt-get update -qq; \
+	        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	    else \
+	        echo "system packages are missing; as root run:" >&2; \
+	        echo "    apt-get install -y --no-install-recommends $$missing" >&2; \
+	        case "$$missing" in *python3-venv*) exit 1;; esac; \
+	        echo "going on without them: importance by MediaPipe will be off" >&2; \
+	    fi; \
+	fi
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+# run-time packages and what builds the native module
+$(STAMPS)/packages: pyproject.toml constraints.txt | $(STAMPS)/system
+	$(PIP) install -q -c constraints.txt scikit-build-core nanobind cmake ninja
+	$(PIP) install -q -c constraints.txt $$($(BIN)/python -c 'import tomllib; \
+	    print(*(repr(d) for d in tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]))' | tr -d "'")
+	@touch $@
+
+$(STAMPS)/native: $(STAMPS)/packages $(NATIVE_SOURCES) codec/__init__.py
+	$(PIP) install -q --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(STAMPS)/models: codec/importance/fetch.py | $(STAMPS)/native
+	$(BIN)/python -m codec.importance.fetch
+	@touch $@
+
+setup-test: setup $(STAMPS)/test $(STAMPS)/node $(STAMPS)/browser
+
+$(STAMPS)/test: pyproject.toml constraints.txt | $(STAMPS)/native
+	$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[test]'
+	@touch $@
+
+$(STAMPS)/node: client_web/package.json client_web/package-lock.json | $(STAMPS)/test
+	cd client_web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Chromium: the system's, else through apt as root, else the npm build behind a small start script
+$(STAMPS)/browser: | $(STAMPS)/test
+	@if command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq; \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
+	else \
+	    mkdir -p $(VENV)/chromium; \
+	    npm install --prefix $(VENV)/chromium --no-audit --no-fund --loglevel=error $(NPM_CHROMIUM); \
+	    cd $(VENV)/chromium; \
+	    TMPDIR="$$PWD" AWS_EXECUTION_ENV=AWS_Lambda_nodejs22.x node --input-type=module -e \
+	        'import c from "@sparticuz/chromium"; console.log(await c.executablePath())'; \
+	    printf '#!/bin/sh\nhere=%s\nLD_LIBRARY_PATH="$$here/al2023/lib:$$here/lib" exec "$$here/chromium" "$$@"\n' "$$PWD" \
+	        > ../bin/chromium; \
+	    chmod +x ../bin/chromium; \
+	fi
+	@touch $@
+
+## what people run
+
+call: setup
+	$(BIN)/splatcall serve --port $(PORT)
+
+test: setup-test check
+	$(BIN)/pytest
+
+check:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy codec server tests loadtest
+	cd client_web && npx tsc --noEmit -p .
+	node --test --test-reporter=dot "client_web/**/*.test.js"
+	$(BIN)/hadolint docker/Dockerfile
+
+format:
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+
+load: setup $(STAMPS)/test
+	mkdir -p loadtest/out
+	$(BIN)/python -m loadtest
+
+bench: setup $(STAMPS)/test
+	mkdir -p out
+	$(BIN)/splatcall bench speed --json out/speed.json $(if $(CLIP),--clip $(CLIP))
+
+clean:
+	rm -rf $(VENV) build dist client_web/node_modules loadtest/out out .mypy_cache .pytest_cache .ruff_cache
