@@ -52,15 +52,13 @@ $(STAMPS)/system:
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@mkdir -p $(STAMPS) && touch $@
 
-# run-time packages and what builds the native module
-$(STAMPS)/packages: pyproject.toml constraints.txt | $(STAMPS)/system
+$(STAMPS)/builders: constraints.txt | $(STAMPS)/system
 	$(PIP) install -q -c constraints.txt scikit-build-core nanobind cmake ninja
-	$(PIP) install -q -c constraints.txt $$($(BIN)/python -c 'import tomllib; \
-	    print(*(repr(d) for d in tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]))' | tr -d "'")
 	@touch $@
 
-$(STAMPS)/native: $(STAMPS)/packages $(NATIVE_SOURCES) codec/__init__.py
-	$(PIP) install -q --no-build-isolation --no-deps -e .
+# run-time packages and the native module, built into build/native, which is kept: an edit rebuilds in seconds
+$(STAMPS)/native: $(STAMPS)/builders pyproject.toml codec/__init__.py $(NATIVE_SOURCES)
+	$(PIP) install -q -c constraints.txt --no-build-isolation -e .
 	@touch $@
 
 $(STAMPS)/models: codec/importance/fetch.py | $(STAMPS)/native
