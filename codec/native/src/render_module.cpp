@@ -1,0 +1,3 @@
+#include <nanobind/nanobind.h>
+
+void register_render(nanobind::module_&) {}
