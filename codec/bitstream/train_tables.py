@@ -1,0 +1,168 @@
+"""Writes tables.json from recorded symbols and parametric priors: `python -m codec.bitstream.train_tables`.
+
+Each argument is one table set: comma-separated .npz files that `RecordingEncoder.save` wrote. Without arguments
+the priors alone make one set. A set's counts are smoothed with those of all sets together, and these with the priors.
+"""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from codec.bitstream.tables import PRECISION_BITS, TABLES, TABLES_PATH, TOTAL_COUNT, WIDE_NAMES, CountArray, TableSpec
+
+__all__ = ["main", "normalise", "prior", "train"]
+
+MIN_COUNT = 16
+PRIOR_SYMBOLS = 24.0  # weight of the prior, in symbols, when all recordings are pooled
+POOL_SYMBOLS = 60.0  # weight of the pooled table, in symbols, when a set is made
+
+Probabilities = npt.NDArray[np.float64]
+
+# Probability of 1 by context, and the mean absolute value of int tables by context; a short list repeats its last.
+_ONES: dict[str, list[float]] = {
+    "present": [0.05, 0.03, 0.2, 0.7, 0.15, 0.15, 0.001, 0.001],
+    "affine_shape": [0.3],
+    "cell_on": [0.25, 0.4, 0.25, 0.5, 0.2, 0.4, 0.12, 0.3, 0.18, 0.4, 0.1, 0.3, 0.2, 0.4, 0.1, 0.3],
+    "cell_any": [0.3, 0.55, 0.25, 0.5, 0.25, 0.5, 0.2, 0.45, 0.25, 0.5, 0.2, 0.45],
+    "cell_affine_on": [0.3, 0.2, 0.1],
+    "shift_on": [0.05, 0.3, 0.05, 0.3],
+    "block_on": [0.5] * 4 + [0.3, 0.2, 0.35, 0.5, 0.6, 0.45, 0.6, 0.75, 0.85, 0.8, 0.87, 0.92],
+    "slot_on": [0.1] * 6 + [0.07, 0.11, 0.15, 0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.02, 0.05, 0.1]
+    + [0.2, 0.27, 0.35, 0.04, 0.1, 0.2],
+    "birth_kind": [0.8],
+}  # fmt: skip
+_SPREADS: dict[str, list[float]] = {
+    "key_base": [1.6, 0.6],
+    "key_scale": [1.2, 1.2, 1.2, 1.2, 2.0],
+    "key_e": [1.8] * 5 + [1.3, 1.6, 2.0] * 5,
+    "key_luma": [3.0, 2.8, 2.5, 2.2, 2.0],
+    "key_chroma": [0.5, 0.7, 1.0, 0.4, 0.6, 0.9, 0.4, 0.7, 1.3, 0.3, 0.6, 1.2],
+    "light": [1.0],
+    "base_delta": [0.15, 0.1],
+    "affine": [3.0, 3.0, 3.0, 3.0, 3.0, 3.0],
+    "cell_vector": [2.5, 1.5, 3.0, 2.0, 1.2, 2.5, 1.8, 1.1, 2.2, 1.6, 1.0, 2.0],
+    "cell_affine": [1.2],
+    "shift": [1.0, 1.5, 1.0, 1.0],
+    "mean": [1.2, 1.4, 1.0],
+    "shape": [0.8, 0.8, 0.8, 0.9, 0.8],
+    "luma": [1.3],
+    "chroma": [0.9, 1.1, 0.8],
+    "birth_block": [1.0],
+    "birth_luma": [2.5, 2.5],
+    "birth_chroma": [1.0, 1.0, 0.6, 0.6],
+}
+_MEAN_COUNT = (0.02, 0.15, 0.4, 0.8, 1.5, 2.6)  # of splats in a tile, by the neighbours' class
+_COARSER_FACTOR = (1.3, 1.0, 0.9, 0.8)
+_WIDE_LENGTH: dict[str, float] = {  # where the prior of bit lengths has its peak
+    "escape": 3, "counts": 2, "indices": 5, "patch_gap": 1, "patch_x": 9, "patch_y": 8, "patch_s": 6, "patch_e1": 5,
+    "patch_e2": 5, "patch_luma": 8, "patch_cb": 6, "patch_cr": 6, "patch_base": 5, "patch_vectors": 0, "births": 0,
+}  # fmt: skip
+
+
+def prior(name: str) -> Probabilities:
+    """Return the parametric prior [contexts, symbols] of a table."""
+    spec = TABLES[name]
+    rows = [_prior_row(name, spec, context) for context in range(spec.contexts)]
+    table = np.array(rows, np.float64)
+    return table / table.sum(axis=1, keepdims=True)
+
+
+def _prior_row(name: str, spec: TableSpec, context: int) -> list[float]:
+    """Return one context's prior, not normalised."""
+    if name in _ONES:
+        one = _ONES[name][min(context, len(_ONES[name]) - 1)]
+        return [1 - one, one]
+    if name in _SPREADS and spec.limit is not None:
+        spread = _SPREADS[name][min(context, len(_SPREADS[name]) - 1)]
+        return _two_sided(spec.limit, spread)
+    if name == "key_count":
+        mean = _MEAN_COUNT[context // 4 % 6] * _COARSER_FACTOR[context % 4]
+        return [math.exp(-mean) * mean**n / math.factorial(n) + 1e-4 for n in range(spec.symbols)]
+    if name == "wide":
+        peak = _WIDE_LENGTH[WIDE_NAMES[context]]
+        return [0.45 ** abs(length - peak) + 1e-4 for length in range(spec.symbols)]
+    if name == "pattern":
+        return [0.02 if p == 0 else 0.4 ** (p.bit_count() - 1) for p in range(spec.symbols)]
+    if name == "density":
+        return [0.15, 0.4, 0.3, 0.15]
+    if name == "shift_pattern":
+        return [0.01, 0.2, 0.5, 0.1, 0.1, 0.03, 0.05, 0.01]
+    return [1.0] * spec.symbols
+
+
+def _two_sided(limit: int, spread: float) -> list[float]:
+    """Return a two-sided geometric distribution of mean absolute value `spread` over -R..R, and the escape's share."""
+    ratio = math.sqrt(1 + 1 / spread**2) - 1 / spread  # E|v| = 2r / (1 - r^2)
+    values = [ratio ** abs(v) for v in range(-limit, limit + 1)]
+    return [*values, max(1e-4 * sum(values), 2 * ratio ** (limit + 1) / (1 - ratio))]
+
+
+def normalise(probabilities: Probabilities) -> CountArray:
+    """Return counts [contexts, symbols] that sum to 2^24, none below 16; what rounding leaves goes to the largest."""
+    symbols = probabilities.shape[1]
+    scaled = probabilities * (TOTAL_COUNT - MIN_COUNT * symbols)
+    counts = np.floor(scaled).astype(np.int64) + MIN_COUNT
+    rows = np.arange(len(counts))
+    counts[rows, probabilities.argmax(axis=1)] += TOTAL_COUNT - counts.sum(axis=1)
+    return counts
+
+
+def _smooth(counts: Probabilities, towards: Probabilities, weight: float) -> Probabilities:
+    """Return the mean of counted and expected shares; the expected ones weigh as `weight` symbols."""
+    return (counts + weight * towards) / (counts.sum(axis=1, keepdims=True) + weight)
+
+
+def train(recordings: list[dict[str, Probabilities]]) -> list[dict[str, CountArray]]:
+    """Return one table set for each recording (symbol counts [contexts, symbols] by table name)."""
+    sets: list[dict[str, CountArray]] = [{} for _ in recordings]
+    for name, spec in TABLES.items():
+        nothing = np.zeros((spec.contexts, spec.symbols))
+        pool = _smooth(sum((r.get(name, nothing) for r in recordings), nothing), prior(name), PRIOR_SYMBOLS)
+        for made, recording in zip(sets, recordings, strict=True):
+            made[name] = normalise(_smooth(recording.get(name, nothing), pool, POOL_SYMBOLS))
+    return sets
+
+
+def _key_weights() -> list[list[int]]:
+    """Return g[k][q] = round(2^(8-k) exp(-32 q / sigma^2)), sigma = 1.5 * 1.5 * 2^k + 4 px, up to the window's corner."""
+    radii = (1, 1, 2, 3, 5)
+    return [
+        [round(2 ** (8 - k) * math.exp(-32 * q / (1.5 * 1.5 * 2**k + 4) ** 2)) for q in range(2 * radius**2 + 1)]
+        for k, radius in enumerate(radii)
+    ]
+
+
+def write_tables(path: Path, sets: list[dict[str, CountArray]]) -> None:
+    """Write table sets as JSON, one context a line."""
+    lines = []
+    for number, made in enumerate(sets):
+        tables = []
+        for name, counts in made.items():
+            rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in counts.tolist())
+            tables.append(f'"{name}":{{"range":{json.dumps(TABLES[name].limit)},"counts":[\n{rows}]}}')
+        lines.append("{" + ",\n".join(tables) + "}" + ("," if number + 1 < len(sets) else ""))
+    head = f'{{"version":1,"precision":{PRECISION_BITS},"key_weights":{json.dumps(_key_weights())},"sets":[\n'
+    path.write_text(head + "\n".join(lines) + "\n]}\n", encoding="ascii")
+
+
+def _load_recording(paths: str) -> dict[str, Probabilities]:
+    """Return the summed counts of comma-separated .npz files."""
+    summed: dict[str, Probabilities] = {}
+    for path in paths.split(","):
+        with np.load(path) as recording:
+            for name in recording.files:
+                summed[name] = summed.get(name, 0) + recording[name].astype(np.float64)
+    return summed
+
+
+def main(arguments: list[str]) -> None:
+    """Train one set for each argument and write tables.json."""
+    write_tables(TABLES_PATH, train([_load_recording(paths) for paths in arguments] or [{}]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
