@@ -1,4 +1,232 @@
-// Python bindings of the P-frame engine.
+// Python bindings of the closed-loop engines.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/unordered_map.h>
+#include <nanobind/stl/vector.h>
 
-void register_engine(nanobind::module_&) {}
+#include <algorithm>
+#include <stdexcept>
+
+#include "engine_key.hpp"
+#include "engine_pframe.hpp"
+
+namespace nb = nanobind;
+using namespace splatcall;
+
+namespace {
+
+template <class T, class... Shape>
+using In = nb::ndarray<const T, nb::numpy, Shape..., nb::c_contig, nb::device::cpu>;
+using Rgb = In<uint8_t, nb::shape<-1, -1, 3>>;
+using Ints2 = In<int32_t, nb::ndim<2>>;
+using Ints3 = In<int32_t, nb::ndim<3>>;
+using Floats2 = In<float, nb::ndim<2>>;
+using Floats3 = In<float, nb::shape<3, -1, -1>>;
+using FlowArray = In<float, nb::shape<2, -1, -1>>;
+using CostDict = std::unordered_map<std::string, Floats2>;
+
+TableCosts to_costs(const CostDict& dict) {
+    TableCosts costs;
+    for (const auto& [name, table] : dict) {
+        TableCost& cost = costs[name];
+        cost.contexts = static_cast<int>(table.shape(0));
+        cost.symbols = static_cast<int>(table.shape(1));
+        cost.bits.assign(table.data(), table.data() + table.size());
+    }
+    return costs;
+}
+
+template <class T>
+nb::object to_numpy(const std::vector<T>& values, std::vector<size_t> shape) {
+    auto* copy = new std::vector<T>(values);
+    nb::capsule owner(copy, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
+    return nb::cast(nb::ndarray<nb::numpy, T>(copy->data(), shape.size(), shape.data(), owner));
+}
+
+void expect(size_t got, size_t expected, const char* what) {
+    if (got != expected)
+        throw std::invalid_argument(std::string(what) + ": expected " + std::to_string(expected) + ", got " + std::to_string(got));
+}
+
+void check_picture(size_t height, size_t width, const Canvas& canvas, const char* what) {
+    expect(height, canvas.height(), (std::string(what) + " rows").c_str());
+    expect(width, canvas.width(), (std::string(what) + " columns").c_str());
+}
+
+void check_map(const Floats2& map, const Canvas& canvas) {
+    expect(map.shape(0), (canvas.height() + 15) / 16, "lambda map rows");
+    expect(map.shape(1), (canvas.width() + 15) / 16, "lambda map columns");
+}
+
+nb::dict to_dict(const PResult& r) {
+    nb::dict out;
+    nb::list cells, shifts;
+    for (const CellLevelResult& level : r.cells) {
+        const size_t rows = level.rows, columns = level.columns;
+        cells.append(nb::make_tuple(to_numpy(level.on, {rows, columns}), to_numpy(level.vectors, {rows, columns, 2}),
+                                    to_numpy(level.affine, {rows, columns, 4})));
+    }
+    for (const ShiftLevelResult& level : r.shifts)
+        shifts.append(level.shifts.empty() ? nb::none()
+                                           : to_numpy(level.shifts, {static_cast<size_t>(level.rows),
+                                                                     static_cast<size_t>(level.columns), 4}));
+    out["cells"] = cells;
+    out["shifts"] = shifts;
+    out["update_slots"] = to_numpy(r.update_slots, {r.update_slots.size()});
+    out["update_deltas"] = to_numpy(r.update_deltas, {r.update_slots.size(), 8});
+    out["death_slots"] = to_numpy(r.death_slots, {r.death_slots.size()});
+    out["births"] = to_numpy(r.births, {r.births.size() / 9, 9});
+    out["render_ms"] = r.render_ms;
+    out["cells_ms"] = r.cells_ms;
+    out["sweeps_ms"] = r.sweeps_ms;
+    out["births_ms"] = r.births_ms;
+    out["trials"] = r.trials;
+    out["matrices"] = r.matrices;
+    out["unvisited"] = r.unvisited;
+    out["squared_error"] = r.squared_error;
+    return out;
+}
+
+void load_p(PEngine& e, const Ints2& splats, const Ints3& vectors, const Ints3& samples, const Floats3& base) {
+    expect(splats.size(), e.splats().size(), "splat values");
+    expect(vectors.size(), e.vectors().size(), "vector values");
+    expect(samples.shape(0), 3, "base planes");
+    check_picture(base.shape(1), base.shape(2), e.canvas(), "base");
+    nb::gil_scoped_release release;
+    e.load(splats.data(), vectors.data(), samples.data(), static_cast<int>(samples.shape(1)),
+           static_cast<int>(samples.shape(2)), base.data());
+}
+
+nb::dict encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2& lambda_map, float lambda_, int sweeps,
+                  int max_births, int density, int group_row_step, bool cell_affine, bool cell_shift, double budget_s) {
+    check_map(lambda_map, e.canvas());
+    std::vector<Flow> fields;
+    for (const FlowArray& flow : flows) {
+        check_picture(flow.shape(1), flow.shape(2), e.canvas(), "flow");
+        fields.push_back({flow.data(), flow.data() + flow.shape(1) * flow.shape(2)});
+    }
+    if (density < 1 || density > 3) throw std::invalid_argument("density: expected 1 to 3, got " + std::to_string(density));
+    PParams params{};
+    params.lambda = lambda_;
+    params.first_sweep = 1.6f;
+    params.sweeps = sweeps;
+    params.max_births = max_births;
+    params.density = density;
+    params.group_row_step = std::max(1, group_row_step);
+    params.cell_affine = cell_affine;
+    params.cell_shift = cell_shift;
+    params.budget_s = budget_s;
+    PResult result;
+    {
+        nb::gil_scoped_release release;
+        result = e.encode(fields, lambda_map.data(), params);
+    }
+    return to_dict(result);
+}
+
+void bind_p(nb::module_& m) {
+    nb::class_<PEngine>(m, "PEngine", "The P-frame closed loop (see engine_pframe.hpp). Not for two threads at once.")
+        .def(
+            "__init__",
+            [](PEngine* self, int width, int height, int slots, float chroma_weight, const std::vector<int>& steps,
+               const CostDict& costs, const std::vector<int32_t>& cell_rank, int threads) {
+                expect(steps.size(), 4, "steps");
+                expect(cell_rank.size(), static_cast<size_t>((width + 63) / 64) * ((height + 63) / 64), "cell ranks");
+                new (self) PEngine(width, height, slots, chroma_weight, {steps[0], steps[1], steps[2], steps[3]},
+                                   to_costs(costs), cell_rank, threads);
+            },
+            nb::arg("width"), nb::arg("height"), nb::arg("slots"), nb::arg("chroma_weight"), nb::arg("steps"),
+            nb::arg("costs"), nb::arg("cell_rank"), nb::arg("threads"))
+        .def("load", &load_p, nb::arg("splats"), nb::arg("vectors"), nb::arg("samples"), nb::arg("base"),
+             "Takes a state over: splats [slots, 9], vectors [rows, columns, 2], base samples [3, bh, bw], base picture "
+             "[3, H, W].")
+        .def(
+            "set_target",
+            [](PEngine& e, const Rgb& rgb) {
+                check_picture(rgb.shape(0), rgb.shape(1), e.canvas(), "target");
+                nb::gil_scoped_release release;
+                e.set_target(rgb.data());
+            },
+            nb::arg("rgb"), "Sets the frame to encode, uint8 [H, W, 3].")
+        .def("squared_error", &PEngine::squared_error, nb::call_guard<nb::gil_scoped_release>(),
+             "Weighted squared error of the state against the target, 0..255 scale.")
+        .def("encode", &encode_p, nb::arg("flows"), nb::arg("lambda_map"), nb::arg("lambda_"), nb::arg("sweeps") = 3,
+             nb::arg("max_births") = 12, nb::arg("density") = 2, nb::arg("group_row_step") = 1,
+             nb::arg("cell_affine") = true, nb::arg("cell_shift") = true, nb::arg("budget_s") = 0.,
+             "Encodes the target; returns the commands and figures. The state inside moves on with them.")
+        .def("splats", [](const PEngine& e) { return to_numpy(e.splats(), {e.splats().size() / kFields, static_cast<size_t>(kFields)}); },
+             "The state inside, [slots, 9].")
+        .def("vectors", [](const PEngine& e) {
+            const size_t columns = (e.canvas().width() + 15) / 16;
+            return to_numpy(e.vectors(), {e.vectors().size() / 2 / columns, columns, 2});
+        }, "The vectors inside, [rows, columns, 2].")
+        .def("picture", [](const PEngine& e) {
+            std::vector<float> out(static_cast<size_t>(3) * e.canvas().width() * e.canvas().height());
+            e.canvas().picture(out.data());
+            return to_numpy(out, {3, static_cast<size_t>(e.canvas().height()), static_cast<size_t>(e.canvas().width())});
+        }, "The picture of the state inside, YCbCr float32 [3, H, W].");
+}
+
+void bind_key(nb::module_& m) {
+    nb::class_<KeyEngine>(m, "KeyEngine", "The key frame's closed loop (see engine_key.hpp). Not for two threads at once.")
+        .def(
+            "__init__",
+            [](KeyEngine* self, int width, int height, float chroma_weight, const std::vector<int>& mean_steps,
+               const std::vector<int>& steps, const CostDict& costs, int threads) {
+                expect(mean_steps.size(), kClasses, "mean steps");
+                expect(steps.size(), 4, "steps");
+                KeySteps key{{}, steps[0], steps[1], steps[2], steps[3]};
+                std::copy(mean_steps.begin(), mean_steps.end(), key.mean);
+                new (self) KeyEngine(width, height, chroma_weight, key, to_costs(costs), threads);
+            },
+            nb::arg("width"), nb::arg("height"), nb::arg("chroma_weight"), nb::arg("mean_steps"), nb::arg("steps"),
+            nb::arg("costs"), nb::arg("threads"))
+        .def(
+            "set_target",
+            [](KeyEngine& e, const Rgb& rgb) {
+                check_picture(rgb.shape(0), rgb.shape(1), e.canvas(), "target");
+                nb::gil_scoped_release release;
+                e.set_target(rgb.data());
+            },
+            nb::arg("rgb"), "Sets the frame to encode, uint8 [H, W, 3].")
+        .def(
+            "load",
+            [](KeyEngine& e, const Ints2& splats, const Ints3& samples, const Floats3& base) {
+                expect(splats.shape(1), 8, "splat fields");
+                expect(samples.shape(0), 3, "base planes");
+                check_picture(base.shape(1), base.shape(2), e.canvas(), "base");
+                nb::gil_scoped_release release;
+                e.load(splats.data(), static_cast<int>(splats.shape(0)), samples.data(), static_cast<int>(samples.shape(1)),
+                       static_cast<int>(samples.shape(2)), base.data());
+            },
+            nb::arg("splats"), nb::arg("samples"), nb::arg("base"),
+            "Takes splats [n, 8] (state values, snapped to the key lattice), base samples and base picture.")
+        .def(
+            "sweep",
+            [](KeyEngine& e, float lambda_, const Floats2& lambda_map, bool delete_splats, double budget_s) {
+                check_map(lambda_map, e.canvas());
+                nb::gil_scoped_release release;
+                return e.sweep(lambda_, lambda_map.data(), delete_splats, budget_s);
+            },
+            nb::arg("lambda_"), nb::arg("lambda_map"), nb::arg("delete_splats"), nb::arg("budget_s") = 0.,
+            "One sweep; returns how many splats changed or went.")
+        .def("splats", [](const KeyEngine& e) {
+            const std::vector<int32_t> splats = e.splats();
+            return to_numpy(splats, {splats.size() / 8, 8});
+        }, "Splats that are left, [n, 8].")
+        .def("bits", &KeyEngine::bits, "Estimated bits of all splats.")
+        .def("squared_error", &KeyEngine::squared_error, "Weighted squared error, 0..255 scale.")
+        .def("picture", [](KeyEngine& e) {
+            std::vector<float> out(static_cast<size_t>(3) * e.canvas().width() * e.canvas().height());
+            e.canvas().picture(out.data());
+            return to_numpy(out, {3, static_cast<size_t>(e.canvas().height()), static_cast<size_t>(e.canvas().width())});
+        }, "The picture of the splats, YCbCr float32 [3, H, W].");
+}
+
+}  // namespace
+
+void register_engine(nb::module_& m) {
+    bind_p(m);
+    bind_key(m);
+}

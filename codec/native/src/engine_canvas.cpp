@@ -1,0 +1,179 @@
+#include "engine_canvas.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace splatcall {
+namespace {
+
+constexpr int kPlanes = 16;  // picture 3, weight, error 3, base 3, two targets of 3
+constexpr int kBandRows = 32;
+
+size_t padded(int width) { return (static_cast<size_t>(width) + kRowPadding + 15) / 16 * 16; }
+
+// sinh(2r)/r and (2r cosh 2r - sinh 2r)/r^3, with their limits at 0.
+struct Hyperbolic {
+    double c, f, df;
+    explicit Hyperbolic(double r) : c(std::cosh(2 * r)) {
+        const double s = std::sinh(2 * r);
+        f = r > 1e-4 ? s / r : 2.;
+        df = r > 1e-2 ? (2 * r * c - s) / (r * r * r) : 8. / 3;
+    }
+};
+
+}  // namespace
+
+Geometry make_geometry(Fields q, int height) {
+    const double s = q[2] * kUnit[2], e1 = q[3] * kUnit[3], e2 = q[4] * kUnit[4];
+    const Hyperbolic h(std::hypot(e1, e2));
+    const double scale = std::exp(-2 * s);
+    const double m00 = scale * std::max(h.c - h.f * e1, 1e-9), m01 = -scale * h.f * e2;
+    const double a = std::sqrt(m00);
+    Geometry g;
+    g.x = q[0] * kUnit[0];
+    g.y = q[1] * kUnit[1];
+    g.a = static_cast<float>(a);
+    g.b = static_cast<float>(m01 / a);
+    g.c = static_cast<float>(scale / a);
+    for (int k = 0; k < 3; ++k) g.color[k] = q[5 + k] * kUnit[5 + k];
+    const float reach = kCutSigma / g.c;
+    g.row_begin = std::max(0, static_cast<int>(std::floor(std::max(g.y - reach, -1.f))));
+    g.row_end = std::min(height, static_cast<int>(std::ceil(std::min(g.y + reach, static_cast<float>(height)))) + 1);
+    g.additive = q[8] == kKindAdditive;
+    return g;
+}
+
+ShapeForms make_shape_forms(Fields q, const Geometry& g) {
+    const double s = q[2] * kUnit[2], e[2] = {q[3] * kUnit[3], q[4] * kUnit[4]};
+    const Hyperbolic h(std::hypot(e[0], e[1]));
+    const double scale = std::exp(-2 * s);
+    ShapeForms forms;
+    for (int i = 0; i < 2; ++i) {
+        // dM/de_i = exp(-2s) (2 f e_i I - df e_i E - f D_i), D_1 = diag(1, -1), D_2 = [[0, 1], [1, 0]]
+        const double d = 2 * h.f * e[i], k = h.df * e[i];
+        const double n00 = scale * (d - k * e[0] - (i == 0 ? h.f : 0));
+        const double n11 = scale * (d + k * e[0] + (i == 0 ? h.f : 0));
+        const double n01 = scale * (-k * e[1] - (i == 1 ? h.f : 0));
+        // into whitened coordinates: A^-T N A^-1
+        const double a = g.a, b = g.b, c = g.c;
+        const double p = n00 / (a * a), r = (n01 - n00 * b / a) / (a * c);
+        forms.uu[i] = static_cast<float>(p);
+        forms.uv[i] = static_cast<float>(r);
+        forms.vv[i] = static_cast<float>((n11 - 2 * n01 * b / a + n00 * b * b / (a * a)) / (c * c));
+    }
+    return forms;
+}
+
+Window window_of(const Geometry& g, int width, int height) {
+    const float reach = kCutSigma * std::sqrt(g.b * g.b + g.c * g.c) / (g.a * g.c);
+    const auto column = [&](float x) { return static_cast<int>(std::min(std::max(x, 0.f), static_cast<float>(width))); };
+    return {column(std::floor(g.x - reach)), std::min(g.row_begin, height), column(std::ceil(g.x + reach) + 1.f),
+            std::max(g.row_end, 0)};
+}
+
+Window unite(const Window& a, const Window& b) {
+    return {std::min(a.x0, b.x0), std::min(a.y0, b.y0), std::max(a.x1, b.x1), std::max(a.y1, b.y1)};
+}
+
+bool overlap(const Window& a, const Window& b) {
+    return a.x0 < b.x1 && b.x0 < a.x1 && a.y0 < b.y1 && b.y0 < a.y1;
+}
+
+bool contains(const Window& outer, const Window& inner) {
+    return inner.x0 >= outer.x0 && inner.y0 >= outer.y0 && inner.x1 <= outer.x1 && inner.y1 <= outer.y1;
+}
+
+AlignedFloats::AlignedFloats(size_t count) {
+    const size_t bytes = (count * sizeof(float) + 63) / 64 * 64;
+    data_.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
+    if (!data_) throw std::bad_alloc();
+    std::memset(data_.get(), 0, bytes);
+}
+
+void AlignedFloats::Free::operator()(float* p) const { std::free(p); }
+
+Canvas::Canvas(int width, int height, float chroma_weight, int threads)
+    : kernels_(select_engine_kernels()),
+      pool_(shared_pool(threads)),
+      memory_(padded(width) * height * kPlanes + kRowPadding) {
+    view_.width = width;
+    view_.height = height;
+    view_.stride = padded(width);
+    view_.chroma_weight = chroma_weight;
+    const size_t size = view_.stride * height;
+    for (int k = 0; k < 3; ++k) {
+        view_.picture[k] = memory_.data() + k * size;
+        view_.error[k] = memory_.data() + (3 + k) * size;
+        base_[k] = memory_.data() + (6 + k) * size;
+        target_[0][k] = memory_.data() + (9 + k) * size;
+        target_[1][k] = memory_.data() + (12 + k) * size;
+    }
+    view_.weight = memory_.data() + 15 * size;
+}
+
+template <class Fn>
+void Canvas::for_bands(Fn fn) const {
+    const int bands = (view_.height + kBandRows - 1) / kBandRows;
+    pool_.parallel_for(bands, [&](int band) { fn(band * kBandRows, std::min(view_.height, (band + 1) * kBandRows)); });
+}
+
+void Canvas::set_base(const float* base) {
+    for (int k = 0; k < 3; ++k)
+        for (int y = 0; y < view_.height; ++y)
+            std::memcpy(base_[k] + y * view_.stride, base + (static_cast<size_t>(k) * view_.height + y) * view_.width,
+                        view_.width * sizeof(float));
+}
+
+void Canvas::set_target(const uint8_t* rgb) {
+    current_ ^= 1;
+    for_bands([&](int y0, int y1) {
+        for (int y = y0; y < y1; ++y) {
+            const uint8_t* in = rgb + static_cast<size_t>(y) * view_.width * 3;
+            float* out[3];
+            for (int k = 0; k < 3; ++k) out[k] = target_[current_][k] + y * view_.stride;
+            for (int x = 0; x < view_.width; ++x) {
+                const float r = in[3 * x], g = in[3 * x + 1], b = in[3 * x + 2];
+                const float luma = .299f * r + .587f * g + .114f * b;
+                out[0][x] = luma;
+                out[1][x] = (b - luma) * (1.f / 1.772f);
+                out[2][x] = (r - luma) * (1.f / 1.402f);
+            }
+        }
+    });
+}
+
+void Canvas::render(const std::vector<Geometry>& geometries) {
+    for_bands([&](int y0, int y1) {
+        const size_t from = y0 * view_.stride, count = (y1 - y0) * view_.stride;
+        for (int k = 0; k < 3; ++k) {
+            for (size_t i = from; i < from + count; ++i) view_.picture[k][i] = kBaseWeight * base_[k][i];
+            std::fill_n(view_.error[k] + from, count, 0.f);
+        }
+        std::fill_n(view_.weight + from, count, kBaseWeight);
+        kernels_.accumulate(view_, geometries.data(), static_cast<int>(geometries.size()), y0, y1);
+        kernels_.resolve(view_, target_[current_], view_.stride, y0, y1);
+    });
+}
+
+void Canvas::move_target() {
+    for_bands([&](int y0, int y1) {
+        kernels_.retarget(view_, target_[current_ ^ 1], target_[current_], view_.stride, y0, y1);
+    });
+}
+
+double Canvas::squared_error() const { return squared_error({0, 0, view_.width, view_.height}); }
+
+void Canvas::picture(float* out) const {
+    for (int k = 0; k < 3; ++k)
+        for (int y = 0; y < view_.height; ++y)
+            for (int x = 0; x < view_.width; ++x) {
+                const size_t at = y * view_.stride + x;
+                out[(static_cast<size_t>(k) * view_.height + y) * view_.width + x] =
+                    view_.error[k][at] + target_[current_][k][at];
+            }
+}
+
+}  // namespace splatcall

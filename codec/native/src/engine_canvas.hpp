@@ -1,0 +1,78 @@
+// The picture a set of splats makes, its error against a target, and the geometry of one splat from its state.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine_kernels.hpp"
+#include "thread_pool.hpp"
+
+namespace splatcall {
+
+// Fields of one splat: x, y, s, e1, e2, Y, Cb, Cr, kind (SPEC section 1).
+using Fields = const int32_t*;
+
+inline constexpr int kKindDead = 0, kKindNormalised = 1, kKindAdditive = 2;
+
+Geometry make_geometry(Fields fields, int height);
+ShapeForms make_shape_forms(Fields fields, const Geometry& geometry);
+// Smallest window that holds the splat, cut to the picture.
+Window window_of(const Geometry& geometry, int width, int height);
+Window unite(const Window& a, const Window& b);
+bool overlap(const Window& a, const Window& b);
+bool contains(const Window& outer, const Window& inner);
+// Natural units of one state unit: 1/16 px, 1/64, 1/4 of 1/255.
+inline constexpr float kUnit[8] = {1.f / 16, 1.f / 16, 1.f / 64, 1.f / 64, 1.f / 64, .25f, .25f, .25f};
+
+// Memory for planes, aligned to 64 bytes, zeroed.
+class AlignedFloats {
+public:
+    explicit AlignedFloats(size_t count);
+    float* data() const { return data_.get(); }
+
+private:
+    struct Free {
+        void operator()(float* p) const;
+    };
+    std::unique_ptr<float, Free> data_;
+};
+
+class Canvas {
+public:
+    Canvas(int width, int height, float chroma_weight, int threads);
+
+    // base: [3, height, width] YCbCr, 0..255 scale.
+    void set_base(const float* base);
+    // rgb: [height, width, 3]. The target before it is kept for move_target().
+    void set_target(const uint8_t* rgb);
+    // Works out picture, weight and error of these splats from nothing.
+    void render(const std::vector<Geometry>& geometries);
+    // Makes the error that of the new target, the picture as it is.
+    void move_target();
+    double squared_error(const Window& window) const { return kernels_.squared_error(view_, window); }
+    double squared_error() const;
+    // rgb of picture plus additive splats, [height, width, 3] YCbCr planes into out [3, height, width].
+    void picture(float* out) const;
+
+    const CanvasView& view() const { return view_; }
+    const EngineKernels& kernels() const { return kernels_; }
+    const float* target(int channel) const { return target_[current_][channel]; }
+    int width() const { return view_.width; }
+    int height() const { return view_.height; }
+    ThreadPool& pool() const { return pool_; }
+
+private:
+    template <class Fn>
+    void for_bands(Fn fn) const;
+
+    CanvasView view_{};
+    const EngineKernels& kernels_;
+    ThreadPool& pool_;
+    AlignedFloats memory_;
+    float* base_[3];
+    float* target_[2][3];
+    int current_ = 0;
+};
+
+}  // namespace splatcall

@@ -1,0 +1,314 @@
+#include "engine_key.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "engine_pframe.hpp"
+#include "engine_sweep.hpp"
+
+namespace splatcall {
+namespace {
+
+constexpr int kThresholds[4] = {48, 92, 137, 181};
+constexpr int kReference[kClasses] = {1, 4, 7, 10, 14};  // l at the middle of a class
+constexpr int kGridPx = 8;                               // accumulators of predictions
+constexpr int kReach[kClasses] = {1, 1, 2, 3, 5};
+constexpr int kBaseWeightUnit = 26;
+constexpr float kPlaceContextGain = .4f;  // bits that contexts of the counts save a splat
+constexpr float kLeastGain = 1e-3f;
+constexpr int kMapCell = 16;
+constexpr float kMostShape = 126;
+
+constexpr int kAll[8] = {0, 1, 2, 3, 4, 5, 6, 7}, kColor[3] = {5, 6, 7}, kPlaceColor[5] = {0, 1, 5, 6, 7},
+              kShapeColor[6] = {2, 3, 4, 5, 6, 7};
+struct Subset {
+    const int* fields;
+    int count;
+};
+constexpr Subset kSubsets[4] = {{kAll, 8}, {kColor, 3}, {kPlaceColor, 5}, {kShapeColor, 6}};
+
+int clamp(int v, int low, int high) { return std::min(std::max(v, low), high); }
+int floor_div(int a, int b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+int round_div(int a, int b) { return floor_div(2 * a + b, 2 * b); }
+
+// Sums of one 8 px cell: weight, then weight times Y, Cb, Cr, e1, e2.
+struct Accumulator {
+    double weight = 0, value[5] = {};
+};
+
+double prediction_weight(int k, int squared_cells) {
+    const double width = 1.5 * 1.5 * (1 << k) + 4;
+    return std::floor((1 << (8 - k)) * std::exp(-32. * squared_cells / (width * width)) + .5);
+}
+
+}  // namespace
+
+int size_class(int log_scale) {
+    return static_cast<int>(std::count_if(kThresholds, kThresholds + 4, [&](int t) { return log_scale > t; }));
+}
+
+KeyEngine::KeyEngine(int width, int height, float chroma_weight, KeySteps steps, const TableCosts& costs, int threads)
+    : width_(width), height_(height), steps_(steps), costs_(costs), canvas_(width, height, chroma_weight, threads) {}
+
+int KeyEngine::step_of(int field, int k) const {
+    return field < 2 ? steps_.mean[k] : field == 2 ? steps_.scale : field < 5 ? steps_.shape : field == 5 ? steps_.luma : steps_.chroma;
+}
+
+void KeyEngine::snap(int32_t* f) const {
+    f[2] = round_div(clamp(f[2], -29, 290), steps_.scale) * steps_.scale;
+    const int k = size_class(f[2]);
+    for (int i = 3; i < 8; ++i) f[i] = round_div(f[i], step_of(i, k)) * step_of(i, k);
+    // Neither thinner than a pixel shows nor wider than the cut-off; the slack is what rounding may add, so that what is
+    // snapped stays as it is.
+    const float r = std::hypot(static_cast<float>(f[3]), static_cast<float>(f[4]));
+    const float most = std::max(0.f, std::min({kMostShape, 300.f - f[2], 29.f + f[2]}));
+    if (r > most + .75f * steps_.shape)
+        for (int i = 3; i < 5; ++i) f[i] = round_div(static_cast<int>(f[i] * most / r), steps_.shape) * steps_.shape;
+    const int step = steps_.mean[k];
+    f[0] = clamp(round_div(f[0], step), 0, (width_ - 1) * 16 / step) * step;
+    f[1] = clamp(round_div(f[1], step), 0, (height_ - 1) * 16 / step) * step;
+    f[5] = clamp(f[5], -40 * 4, 295 * 4);
+    f[5] = round_div(f[5], steps_.luma) * steps_.luma;
+    for (int i = 6; i < 8; ++i) f[i] = clamp(f[i], -140 * 4, 140 * 4) / steps_.chroma * steps_.chroma;
+}
+
+void KeyEngine::load(const int32_t* splats, int count, const int32_t* samples, int rows, int columns, const float* base) {
+    count_ = count;
+    splats_.assign(static_cast<size_t>(count) * kFields, 0);
+    for (int i = 0; i < count; ++i) {
+        int32_t* f = &splats_[static_cast<size_t>(i) * kFields];
+        std::copy_n(splats + static_cast<size_t>(i) * 8, 8, f);
+        snap(f);
+        f[8] = kKindNormalised;
+    }
+    samples_.assign(samples, samples + static_cast<size_t>(3) * rows * columns);
+    base_rows_ = rows;
+    base_columns_ = columns;
+    canvas_.set_base(base);
+    std::vector<Geometry> geometries;
+    for (int i = 0; i < count; ++i) geometries.push_back(make_geometry(fields(i), height_));
+    canvas_.render(geometries);
+}
+
+// The decoder's predictions (SPEC section 5) for a key frame in one part. An estimate: parts predict from themselves alone.
+void KeyEngine::predict() {
+    predictions_.assign(count_, {});
+    const int columns = (width_ + kGridPx - 1) / kGridPx, rows = (height_ + kGridPx - 1) / kGridPx;
+    std::vector<Accumulator> grid(static_cast<size_t>(columns) * rows);
+    std::vector<int> order(count_);
+    std::iota(order.begin(), order.end(), 0);
+    order.erase(std::remove_if(order.begin(), order.end(), [&](int i) { return fields(i)[8] == kKindDead; }), order.end());
+    constexpr int kRowPx = 16;
+    const auto batch = [&](int i) { return std::make_pair(-size_class(fields(i)[2]), fields(i)[1] / (16 * kRowPx)); };
+    std::sort(order.begin(), order.end(), [&](int a, int b) { return std::make_pair(batch(a), a) < std::make_pair(batch(b), b); });
+    int counts[kClasses] = {};
+    for (size_t from = 0, to; from < order.size(); from = to) {
+        for (to = from; to < order.size() && batch(order[to]) == batch(order[from]); ++to) {
+            Fields f = fields(order[to]);
+            const int k = size_class(f[2]), w0 = kBaseWeightUnit >> k;
+            ++counts[k];
+            const Accumulator& a = grid[(f[1] >> 7) * columns + (f[0] >> 7)];
+            const int bx = std::min((f[0] >> 4) * base_columns_ / width_, base_columns_ - 1);
+            const int by = std::min((f[1] >> 4) * base_rows_ / height_, base_rows_ - 1);
+            Prediction& p = predictions_[order[to]];
+            for (int c = 0; c < 3; ++c) {
+                const int base = samples_[(c * base_rows_ + by) * base_columns_ + bx];
+                p.color[c] = static_cast<int>(std::floor((a.value[c] + w0 * base) / (a.weight + w0)));
+            }
+            for (int c = 0; c < 2; ++c) p.e[c] = static_cast<int>(std::floor(7 * a.value[3 + c] / (10 * (a.weight + w0))));
+        }
+        for (size_t i = from; i < to; ++i) {
+            Fields f = fields(order[i]);
+            const int k = size_class(f[2]), cx = f[0] >> 7, cy = f[1] >> 7;
+            for (int y = std::max(0, cy - kReach[k]); y <= std::min(rows - 1, cy + kReach[k]); ++y)
+                for (int x = std::max(0, cx - kReach[k]); x <= std::min(columns - 1, cx + kReach[k]); ++x) {
+                    const double w = prediction_weight(k, (x - cx) * (x - cx) + (y - cy) * (y - cy));
+                    Accumulator& a = grid[y * columns + x];
+                    a.weight += w;
+                    const int from_field[5] = {5, 6, 7, 3, 4};
+                    for (int c = 0; c < 5; ++c) a.value[c] += w * f[from_field[c]];
+                }
+        }
+    }
+    for (int k = 0; k < kClasses; ++k) {
+        const double places = (width_ * 16. / steps_.mean[k]) * (height_ * 16. / steps_.mean[k]);
+        place_bits_[k] = static_cast<float>(std::log2(places / std::max(counts[k], 1)) + 1.44) - kPlaceContextGain;
+    }
+}
+
+void KeyEngine::residuals(int index, const int32_t f[8], int k, int r[8]) const {
+    const Prediction& p = predictions_[index];
+    r[0] = r[1] = 0;
+    r[2] = f[2] / steps_.scale - kReference[k];
+    for (int i = 0; i < 2; ++i) r[3 + i] = f[3 + i] / steps_.shape - round_div(p.e[i], steps_.shape);
+    for (int i = 0; i < 3; ++i) r[5 + i] = f[5 + i] / step_of(5 + i, k) - round_div(p.color[i], step_of(5 + i, k));
+}
+
+float KeyEngine::rate(int index, const int32_t f[8]) const {
+    const int k = size_class(f[2]);
+    int r[8];
+    residuals(index, f, k, r);
+    return place_bits_[k] + costs_.attributes(r, k);
+}
+
+double KeyEngine::bits() const {
+    double total = 0;
+    for (int i = 0; i < count_; ++i)
+        if (fields(i)[8] != kKindDead && !predictions_.empty()) total += rate(i, fields(i));
+    return total;
+}
+
+std::vector<int32_t> KeyEngine::splats() const {
+    std::vector<int32_t> out;
+    for (int i = 0; i < count_; ++i)
+        if (fields(i)[8] != kKindDead) out.insert(out.end(), fields(i), fields(i) + 8);
+    return out;
+}
+
+int KeyEngine::sweep(float lambda, const float* lambda_map, bool delete_splats, double deadline_s) {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    const auto late = [&] { return deadline_s > 0 && std::chrono::duration<double>(Clock::now() - start).count() > deadline_s; };
+    lambda_ = lambda;
+    lambda_map_ = lambda_map;
+    changes_ = 0;
+    predict();
+    std::vector<PlacedSplat> placed;
+    for (int i = 0; i < count_; ++i) {
+        Fields f = fields(i);
+        if (f[8] == kKindDead) continue;
+        placed.push_back({i, clamp(f[0] >> 4, 0, width_ - 1), clamp(f[1] >> 4, 0, height_ - 1),
+                          window_of(make_geometry(f, height_), width_, height_)});
+    }
+    const SweepPlan plan = make_sweep_plan(placed, width_, height_);
+    for (const auto& round : plan.rounds)
+        canvas_.pool().parallel_for(static_cast<int>(round.size()), [&](int i) {
+            const SweepItem& item = plan.items[round[i]];
+            for (const int index : item.slots)
+                if (!late()) visit(index, item, delete_splats);
+        });
+    return changes_;
+}
+
+float KeyEngine::evaluate(const Visit& v, const int32_t f[8], float& bits) const {
+    float x[8], change = 0;
+    for (int k = 0; k < 8; ++k) x[k] = (f[k] - fields(v.index)[k]) * kUnit[k];
+    for (int k = 0; k < 8; ++k) {
+        if (x[k] == 0) continue;
+        float h = 0;
+        for (int j = 0; j < 8; ++j) h += v.hessian[k * 8 + j] * x[j];
+        change += x[k] * (v.gradient[k] + .5f * h);
+    }
+    bits = rate(v.index, f);
+    return change + v.lambda * (bits - v.bits_now);
+}
+
+bool KeyEngine::improve(const Visit& v, Candidate& c, int32_t f[8]) const {
+    snap(f);
+    if (std::equal(f, f + 8, c.f)) return false;
+    float bits;
+    const float cost = evaluate(v, f, bits);
+    if (cost >= c.cost - kLeastGain) return false;
+    std::copy_n(f, 8, c.f);
+    c.cost = cost;
+    c.bits = bits;
+    return true;
+}
+
+void KeyEngine::descend(const Visit& v, Candidate& c) const {
+    c.cost = evaluate(v, c.f, c.bits);
+    constexpr int kParts[4][2] = {{5, 6}, {6, 8}, {3, 5}, {6, 7}};
+    for (int pass = 0; pass < 4; ++pass) {
+        bool improved = false;
+        int32_t f[8];
+        for (int field = 0; field < 8; ++field)
+            for (const int sign : {-1, 1}) {
+                std::copy_n(c.f, 8, f);
+                f[field] += sign * step_of(field, size_class(f[2]));
+                improved |= improve(v, c, f);
+            }
+        for (const auto& part : kParts) {  // to the prediction
+            std::copy_n(c.f, 8, f);
+            const int k = size_class(f[2]);
+            int r[8];
+            residuals(v.index, f, k, r);
+            for (int field = part[0]; field < part[1]; ++field) f[field] -= r[field] * step_of(field, k);
+            improved |= improve(v, c, f);
+        }
+        if (!improved) break;
+    }
+}
+
+bool KeyEngine::take_best(Visit& v, const SweepItem& item, Candidate* candidates, int count) {
+    std::sort(candidates, candidates + count, [](const Candidate& a, const Candidate& b) { return a.cost < b.cost; });
+    float best = -kLeastGain;
+    int chosen = -1, tried = 0;
+    Geometry geometry_chosen{};
+    for (int i = 0; i < count && tried < 2 && candidates[i].cost < 0; ++i) {
+        const Candidate& c = candidates[i];
+        if (std::equal(c.f, c.f + 8, fields(v.index))) continue;
+        if (i && std::equal(c.f, c.f + 8, candidates[i - 1].f)) continue;
+        int32_t f[kFields];
+        std::copy_n(c.f, 8, f);
+        f[8] = kKindNormalised;
+        const Geometry after = make_geometry(f, height_);
+        if (!contains(item.window, window_of(after, width_, height_))) continue;
+        ++tried;
+        const float cost = static_cast<float>(canvas_.kernels().trial(canvas_.view(), &v.now, &after)) +
+                           v.lambda * (c.bits - v.bits_now);
+        if (cost < best) best = cost, chosen = i, geometry_chosen = after;
+    }
+    if (chosen < 0) return false;
+    canvas_.kernels().commit(canvas_.view(), &v.now, &geometry_chosen);
+    std::copy_n(candidates[chosen].f, 8, &splats_[static_cast<size_t>(v.index) * kFields]);
+    return true;
+}
+
+void KeyEngine::visit(int index, const SweepItem& item, bool delete_splats) {
+    Fields f = fields(index);
+    Visit v;
+    v.index = index;
+    v.now = make_geometry(f, height_);
+    const Window window = window_of(v.now, width_, height_);
+    if (!contains(item.window, window)) return;
+    const int column = clamp(f[0] >> 4, 0, width_ - 1) / kMapCell, row = clamp(f[1] >> 4, 0, height_ - 1) / kMapCell;
+    v.lambda = lambda_ * lambda_map_[row * ((width_ + kMapCell - 1) / kMapCell) + column];
+    v.bits_now = rate(index, f);
+    if (delete_splats && canvas_.kernels().trial(canvas_.view(), &v.now, nullptr) < v.lambda * v.bits_now) {
+        canvas_.kernels().commit(canvas_.view(), &v.now, nullptr);
+        splats_[static_cast<size_t>(index) * kFields + 8] = kKindDead;
+        ++changes_;
+        return;
+    }
+    QuadraticModel model;
+    canvas_.kernels().quadratic(canvas_.view(), v.now, make_shape_forms(f, v.now), model);
+    std::copy_n(model.gradient, 8, v.gradient);
+    std::copy_n(model.hessian, 64, v.hessian);
+    const int k = size_class(f[2]);
+    float unit[8], gradient[8], hessian[64];
+    for (int i = 0; i < 8; ++i) unit[i] = step_of(i, k) * kUnit[i];
+    for (int i = 0; i < 8; ++i) {
+        gradient[i] = v.gradient[i] * unit[i];
+        for (int j = 0; j < 8; ++j) hessian[i * 8 + j] = v.hessian[i * 8 + j] * unit[i] * unit[j];
+    }
+    const float reach = std::max(1.5f, .7f * std::exp(f[2] * kUnit[2]));
+    const float limit[8] = {reach, reach, .5f, .5f, .5f, 50, 50, 50};
+    Candidate candidates[5];
+    std::copy_n(f, 8, candidates[0].f);
+    descend(v, candidates[0]);
+    int count = 1;
+    for (const Subset& subset : kSubsets) {
+        float step[8];
+        solve_step(hessian, gradient, subset.fields, subset.count, step);
+        Candidate& c = candidates[count++];
+        for (int i = 0; i < 8; ++i)
+            c.f[i] = f[i] + static_cast<int>(std::lrint(std::min(std::max(step[i] * unit[i], -limit[i]), limit[i]) / kUnit[i]));
+        snap(c.f);
+        descend(v, c);
+    }
+    changes_ += take_best(v, item, candidates, count);
+}
+
+}  // namespace splatcall

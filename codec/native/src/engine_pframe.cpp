@@ -1,0 +1,120 @@
+#include "engine_pframe.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "engine_births.hpp"
+#include "engine_groups.hpp"
+#include "engine_sweep.hpp"
+
+namespace splatcall {
+namespace {
+
+constexpr int kMapCell = 16;
+constexpr int kRenderEvery = 16;  // frames after which the float sums are worked out anew
+constexpr float kThinnest = -29, kWidest = 300;  // log-scale minus or plus |e|, 1/64
+
+double milliseconds(std::chrono::steady_clock::time_point a, std::chrono::steady_clock::time_point b) {
+    return std::chrono::duration<double, std::milli>(b - a).count();
+}
+
+int32_t clamp(int32_t v, int32_t low, int32_t high) { return std::min(std::max(v, low), high); }
+
+}  // namespace
+
+void saturate(int32_t* f, int width, int height) {
+    f[0] = clamp(f[0], -2048, 16 * width + 2047);
+    f[1] = clamp(f[1], -2048, 16 * height + 2047);
+    f[2] = clamp(f[2], -32, 352);
+    f[3] = clamp(f[3], -128, 128);
+    f[4] = clamp(f[4], -128, 128);
+    f[5] = clamp(f[5], -1024, 2047);
+    f[6] = clamp(f[6], -1024, 1023);
+    f[7] = clamp(f[7], -1024, 1023);
+}
+
+bool allowed_shape(Fields f) {
+    const float r = std::hypot(static_cast<float>(f[3]), static_cast<float>(f[4]));
+    return f[2] - r >= kThinnest && f[2] + r <= kWidest;
+}
+
+PEngine::PEngine(int width, int height, int slots, float chroma_weight, UpdateSteps steps, const TableCosts& costs,
+                 std::vector<int32_t> cell_rank, int threads)
+    : width_(width),
+      height_(height),
+      slots_(slots),
+      steps_(steps),
+      costs_(costs),
+      cell_rank_(std::move(cell_rank)),
+      canvas_(width, height, chroma_weight, threads),
+      splats_(static_cast<size_t>(slots) * kFields),
+      vectors_(static_cast<size_t>((width + 15) / 16) * ((height + 15) / 16) * 2),
+      gain_left_(slots, 1.f) {}
+
+void PEngine::load(const int32_t* splats, const int32_t* vectors, const int32_t* samples, int base_rows,
+                   int base_columns, const float* base) {
+    samples_.assign(samples, samples + static_cast<size_t>(3) * base_rows * base_columns);
+    base_rows_ = base_rows;
+    base_columns_ = base_columns;
+    std::copy_n(splats, splats_.size(), splats_.begin());
+    std::copy_n(vectors, vectors_.size(), vectors_.begin());
+    canvas_.set_base(base);
+    canvas_valid_ = false;
+    std::fill(gain_left_.begin(), gain_left_.end(), 1.f);
+}
+
+void PEngine::set_target(const uint8_t* rgb) {
+    canvas_.set_target(rgb);
+    if (canvas_valid_) canvas_.move_target();
+}
+
+void PEngine::refresh_canvas() {
+    if (canvas_valid_ && ++frames_since_render_ < kRenderEvery) return;
+    std::vector<Geometry> geometries;
+    for (int i = 0; i < slots_; ++i)
+        if (alive(i)) geometries.push_back(geometry(i));
+    canvas_.render(geometries);
+    canvas_valid_ = true;
+    frames_since_render_ = 0;
+}
+
+double PEngine::squared_error() {
+    refresh_canvas();
+    return canvas_.squared_error();
+}
+
+float PEngine::lambda_at(int x_px, int y_px) const {
+    const int columns = (width_ + kMapCell - 1) / kMapCell;
+    const int x = clamp(x_px, 0, width_ - 1) / kMapCell, y = clamp(y_px, 0, height_ - 1) / kMapCell;
+    return params_.lambda * lambda_map_[y * columns + x];
+}
+
+int PEngine::column_of(Fields f, int cell_px) const { return clamp(f[0] >> 4, 0, width_ - 1) / cell_px; }
+int PEngine::row_of(Fields f, int cell_px) const { return clamp(f[1] >> 4, 0, height_ - 1) / cell_px; }
+
+PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map, const PParams& params) {
+    params_ = params;
+    lambda_map_ = lambda_map;
+    const auto start = Clock::now();
+    deadline_ = start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(params.budget_s));
+    PResult result;
+    refresh_canvas();
+    const auto rendered = Clock::now();
+    GroupSearch(*this, flows, result).run();
+    const auto grouped = Clock::now();
+    Sweep sweep(*this, result);
+    for (int i = 0; i < params.sweeps && !(i > 0 && out_of_time()); ++i) sweep.run(i);
+    sweep.finish();
+    const auto swept = Clock::now();
+    if (params.max_births > 0 && !out_of_time()) BirthSearch(*this, result).run();
+    const auto born = Clock::now();
+    result.render_ms = milliseconds(start, rendered);
+    result.cells_ms = milliseconds(rendered, grouped);
+    result.sweeps_ms = milliseconds(grouped, swept);
+    result.births_ms = milliseconds(swept, born);
+    result.squared_error = canvas_.squared_error();
+    return result;
+}
+
+}  // namespace splatcall

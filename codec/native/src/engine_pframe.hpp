@@ -1,0 +1,121 @@
+// The P-frame closed loop: one change at a time, each judged by the exact drop in squared error against its bits.
+//
+// The order is that of the syntax (SPEC section 6): motion of cells, shifts of cells, changes of single splats, births.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine_canvas.hpp"
+#include "engine_cost.hpp"
+
+namespace splatcall {
+
+inline constexpr int kLevels = 4;       // cells of 128, 64, 32, 16 px
+inline constexpr int kShiftLevels = 2;  // shifts of 64, 32 px cells
+inline constexpr int kBlockSlots = 32, kBlockFill = 26;
+inline constexpr int kVectorUnit = 4;  // 1/16 px in one vector unit of 1/4 px
+
+struct UpdateSteps {
+    int mean, shape, luma, chroma;
+    int of(int field) const { return field < 2 ? mean : field < 5 ? shape : field == 5 ? luma : chroma; }
+};
+
+struct PParams {
+    float lambda;             // squared error on the 0..255 scale that one bit must save
+    float first_sweep = 1.6f; // factor on lambda in the first sweep
+    int sweeps = 3;
+    int max_births = 12;
+    int density = 2;          // context that costs of updates assume, 1..3
+    int group_row_step = 1;   // rows skipped in trials of candidates; accepted ones are tried on every row
+    bool cell_affine = true;
+    bool cell_shift = true;
+    double budget_s = 0;      // 0: no limit
+};
+
+struct CellLevelResult {
+    int rows = 0, columns = 0;
+    std::vector<uint8_t> on, any;
+    std::vector<int32_t> vectors, affine;  // [cells, 2], [cells, 4]
+};
+
+struct ShiftLevelResult {
+    int rows = 0, columns = 0;
+    std::vector<int32_t> shifts;  // [cells, 4] gain, Y, Cb, Cr
+};
+
+struct PResult {
+    CellLevelResult cells[kLevels];
+    ShiftLevelResult shifts[kShiftLevels];
+    std::vector<int32_t> update_slots, update_deltas, death_slots, births;  // [n], [n, 8], [m], [b, 9]
+    double cells_ms = 0, sweeps_ms = 0, births_ms = 0, render_ms = 0;
+    int trials = 0, matrices = 0, unvisited = 0;  // unvisited: splats the budget left out in the first sweep
+    double squared_error = 0;
+};
+
+// Flow from the last frame to this one: [2, height, width] px.
+struct Flow {
+    const float* dx;
+    const float* dy;
+};
+
+class PEngine {
+public:
+    PEngine(int width, int height, int slots, float chroma_weight, UpdateSteps steps, const TableCosts& costs,
+            std::vector<int32_t> cell_rank, int threads);
+
+    // Takes a state over and forgets the canvas. splats: [slots, 9]; vectors: [rows16, columns16, 2]; samples: the base,
+    // [3, base_rows, base_columns]; base: the base as a picture, [3, height, width].
+    void load(const int32_t* splats, const int32_t* vectors, const int32_t* samples, int base_rows, int base_columns,
+              const float* base);
+    void set_target(const uint8_t* rgb);
+    // Squared error of the loaded state against the target.
+    double squared_error();
+    // Encodes the target set last. lambda_map: factor on lambda, [rows16, columns16].
+    PResult encode(const std::vector<Flow>& flows, const float* lambda_map, const PParams& params);
+
+    const std::vector<int32_t>& splats() const { return splats_; }
+    const std::vector<int32_t>& vectors() const { return vectors_; }
+    const Canvas& canvas() const { return canvas_; }
+
+private:
+    friend class GroupSearch;
+    friend class Sweep;
+    friend class BirthSearch;
+    using Clock = std::chrono::steady_clock;
+
+    const int32_t* fields(int slot) const { return &splats_[static_cast<size_t>(slot) * kFields]; }
+    int32_t* fields(int slot) { return &splats_[static_cast<size_t>(slot) * kFields]; }
+    bool alive(int slot) const { return fields(slot)[8] != kKindDead; }
+    Geometry geometry(int slot) const { return make_geometry(fields(slot), height_); }
+    Window window(const Geometry& g) const { return window_of(g, width_, height_); }
+    float lambda_at(int x_px, int y_px) const;
+    // Column or row of a mean in a grid of square cells.
+    int column_of(Fields f, int cell_px) const;
+    int row_of(Fields f, int cell_px) const;
+    bool out_of_time() const { return params_.budget_s > 0 && Clock::now() >= deadline_; }
+    void refresh_canvas();
+
+    int width_, height_, slots_;
+    UpdateSteps steps_;
+    PCosts costs_;
+    std::vector<int32_t> cell_rank_;
+    Canvas canvas_;
+    std::vector<int32_t> splats_, vectors_, samples_;
+    int base_rows_ = 0, base_columns_ = 0;
+    bool canvas_valid_ = false;
+    int frames_since_render_ = 0;
+    std::vector<float> gain_left_;  // [slots] predicted gain over cost at the last visit
+    PParams params_{};
+    const float* lambda_map_ = nullptr;
+    Clock::time_point deadline_;
+};
+
+// Saturates fields 0..7 to the ranges of SPEC section 1.
+void saturate(int32_t* fields, int width, int height);
+// True where a splat's shape is one the encoder allows: neither thinner than a pixel can show nor wider than the cut-off.
+bool allowed_shape(Fields fields);
+
+}  // namespace splatcall

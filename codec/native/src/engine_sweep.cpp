@@ -1,0 +1,313 @@
+#include "engine_sweep.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace splatcall {
+namespace {
+
+constexpr int kDirtyTile = 16;
+constexpr float kNearlyPaid = .6f;   // share of its cost a splat must have gained to be visited again
+constexpr float kLeastGain = 1e-3f;
+
+constexpr int kAll[8] = {0, 1, 2, 3, 4, 5, 6, 7}, kColor[3] = {5, 6, 7}, kPlaceColor[5] = {0, 1, 5, 6, 7},
+              kGeometry[5] = {0, 1, 2, 3, 4};
+struct Subset {
+    const int* fields;
+    int count;
+};
+constexpr Subset kSubsets[4] = {{kAll, 8}, {kColor, 3}, {kPlaceColor, 5}, {kGeometry, 5}};
+constexpr int kParts[4] = {0, 2, 5, 8};  // mean, shape, colour as ranges of fields
+
+bool any(const int delta[8]) {
+    return std::any_of(delta, delta + 8, [](int d) { return d != 0; });
+}
+
+}  // namespace
+
+void solve_step(const float* hessian, const float* gradient, const int* fields, int count, float step[8]) {
+    double m[8][9];
+    for (int i = 0; i < count; ++i) {
+        for (int j = 0; j < count; ++j) m[i][j] = hessian[fields[i] * 8 + fields[j]];
+        m[i][i] = m[i][i] * 1.02 + 1e-2;
+        m[i][count] = -gradient[fields[i]];
+    }
+    for (int i = 0; i < count; ++i) {
+        const double pivot = std::fabs(m[i][i]) < 1e-9 ? 1e-9 : m[i][i];
+        for (int r = i + 1; r < count; ++r) {
+            const double f = m[r][i] / pivot;
+            if (f == 0) continue;
+            for (int j = i; j <= count; ++j) m[r][j] -= f * m[i][j];
+        }
+        m[i][i] = pivot;
+    }
+    std::fill_n(step, 8, 0.f);
+    for (int i = count - 1; i >= 0; --i) {
+        double rest = m[i][count];
+        for (int j = i + 1; j < count; ++j) rest -= m[i][j] * step[fields[j]];
+        step[fields[i]] = static_cast<float>(rest / m[i][i]);
+    }
+}
+
+Sweep::Sweep(PEngine& engine, PResult& result)
+    : e_(engine),
+      result_(result),
+      predicted_(engine.splats_),
+      delta_(static_cast<size_t>(engine.slots_) * 8),
+      changed_(engine.slots_),
+      changed_before_(engine.slots_),
+      block_changed_(engine.slots_ / kBlockSlots),
+      dirty_(static_cast<size_t>((engine.width_ + kDirtyTile - 1) / kDirtyTile) *
+             ((engine.height_ + kDirtyTile - 1) / kDirtyTile)),
+      tile_columns_((engine.width_ + kDirtyTile - 1) / kDirtyTile),
+      tile_rows_((engine.height_ + kDirtyTile - 1) / kDirtyTile) {
+    make_plan();
+}
+
+void Sweep::make_plan() {
+    std::vector<PlacedSplat> placed;
+    for (int slot = 0; slot < e_.slots_; ++slot)
+        if (e_.alive(slot))
+            placed.push_back({slot, e_.column_of(e_.fields(slot), 1), e_.row_of(e_.fields(slot), 1),
+                              e_.window(e_.geometry(slot))});
+    plan_ = make_sweep_plan(placed, e_.width_, e_.height_);
+}
+
+void Sweep::run(int index) {
+    lambda_factor_ = index == 0 && e_.params_.sweeps > 1 ? e_.params_.first_sweep : 1.f;
+    dirty_before_.resize(dirty_.size());
+    for (size_t i = 0; i < dirty_.size(); ++i) dirty_before_[i] = dirty_[i].exchange(0, std::memory_order_relaxed);
+    for (const auto& round : plan_.rounds) {
+        changed_before_ = changed_;
+        for (size_t b = 0; b < block_changed_.size(); ++b)
+            block_changed_[b] = static_cast<int>(
+                std::count(changed_.begin() + b * kBlockSlots, changed_.begin() + (b + 1) * kBlockSlots, 1));
+        e_.canvas_.pool().parallel_for(static_cast<int>(round.size()), [&](int i) {
+            const SweepItem& item = plan_.items[round[i]];
+            for (const int slot : item.slots) {
+                if (e_.out_of_time()) {
+                    if (index == 0) unvisited_.fetch_add(1, std::memory_order_relaxed);
+                    continue;
+                }
+                visit(slot, item, index);
+            }
+        });
+    }
+}
+
+float Sweep::activation_bits(int slot) const {
+    const int density = e_.params_.density, block = slot / kBlockSlots, at = slot % kBlockSlots;
+    int before = 0;
+    for (int j = std::max(0, at - 4); j < at; ++j) before += changed_before_[block * kBlockSlots + j];
+    const int context = 6 * density + 3 * (at >= kBlockFill) + std::min(2, before);
+    float bits = e_.costs_.slot_on.symbol(context, 1) - e_.costs_.slot_on.symbol(context, 0);
+    if (block_changed_[block] - changed_before_[slot] == 0)
+        bits += e_.costs_.block_on.symbol(4 * density, 1) - e_.costs_.block_on.symbol(4 * density, 0) +
+                kBlockFill * e_.costs_.slot_on.symbol(6 * density, 0);
+    return std::max(bits, .5f);
+}
+
+void Sweep::load_model(Visit& v) const {
+    const int32_t* f = e_.fields(v.slot);
+    QuadraticModel model;
+    const Canvas& canvas = e_.canvas_;
+    canvas.kernels().quadratic(canvas.view(), v.now, make_shape_forms(f, v.now), model);
+    float unit[8];
+    for (int k = 0; k < 8; ++k) unit[k] = e_.steps_.of(k) * kUnit[k];
+    for (int k = 0; k < 8; ++k) {
+        v.gradient[k] = model.gradient[k] * unit[k];
+        for (int j = 0; j < 8; ++j) v.hessian[k * 8 + j] = model.hessian[k * 8 + j] * unit[k] * unit[j];
+    }
+    const float sigma = std::exp(f[2] * kUnit[2]);
+    const int reach = static_cast<int>(std::max(1.f, .5f * sigma) * 2.f / unit[0]);
+    for (int k = 0; k < 8; ++k) v.limit[k] = k < 2 ? reach : k < 5 ? 4 : static_cast<int>(60 / unit[k]);
+}
+
+float Sweep::bits(const Visit& v, const int delta[8]) const {
+    return any(delta) ? e_.costs_.update(delta, e_.params_.density) + v.activation : 0.f;
+}
+
+float Sweep::predict(const Visit& v, const int delta[8]) const {
+    const int* now = &delta_[static_cast<size_t>(v.slot) * 8];
+    float x[8], change = 0;
+    for (int k = 0; k < 8; ++k) x[k] = static_cast<float>(delta[k] - now[k]);
+    for (int k = 0; k < 8; ++k) {
+        if (x[k] == 0) continue;
+        float h = 0;
+        for (int j = 0; j < 8; ++j) h += v.hessian[k * 8 + j] * x[j];
+        change += x[k] * (v.gradient[k] + .5f * h);
+    }
+    return change + v.lambda * (bits(v, delta) - v.bits_now);
+}
+
+void Sweep::descend(const Visit& v, Candidate& c) const {
+    c.cost = predict(v, c.delta);
+    const auto better = [&](const int trial[8]) {
+        const float cost = predict(v, trial);
+        if (cost >= c.cost - kLeastGain) return false;
+        std::copy_n(trial, 8, c.delta);
+        c.cost = cost;
+        return true;
+    };
+    for (int pass = 0; pass < 3; ++pass) {
+        bool improved = false;
+        int trial[8];
+        for (int k = 0; k < 8; ++k) {
+            const int value = c.delta[k];
+            for (const int to : {value - 1, value + 1, 0}) {
+                if (to == c.delta[k] || (to == 0 && std::abs(value) <= 1)) continue;
+                std::copy_n(c.delta, 8, trial);
+                trial[k] = to;
+                improved |= better(trial);
+            }
+        }
+        for (int part = 0; part < 3; ++part) {
+            std::copy_n(c.delta, 8, trial);
+            std::fill(trial + kParts[part], trial + kParts[part + 1], 0);
+            if (!std::equal(trial, trial + 8, c.delta)) improved |= better(trial);
+        }
+        if (!improved) break;
+    }
+}
+
+bool Sweep::place(int slot, const int delta[8], int32_t out[kFields]) const {
+    std::copy_n(&predicted_[static_cast<size_t>(slot) * kFields], kFields, out);
+    for (int k = 0; k < 8; ++k) out[k] += delta[k] * e_.steps_.of(k);
+    saturate(out, e_.width_, e_.height_);
+    return allowed_shape(out) || (!delta[2] && !delta[3] && !delta[4]);
+}
+
+void Sweep::take(Visit& v, const int32_t fields[kFields], const int delta[8], const Geometry& after) {
+    const Canvas& canvas = e_.canvas_;
+    const bool dies = fields[8] == kKindDead;
+    canvas.kernels().commit(canvas.view(), &v.now, dies ? nullptr : &after);
+    mark_change(v.now);
+    if (!dies) mark_change(after);
+    std::copy_n(fields, kFields, e_.fields(v.slot));
+    std::copy_n(delta, 8, &delta_[static_cast<size_t>(v.slot) * 8]);
+    changed_[v.slot] = dies || any(delta);
+}
+
+bool Sweep::try_candidates(Visit& v, const SweepItem& item, Candidate* candidates, int count) {
+    std::sort(candidates, candidates + count, [](const Candidate& a, const Candidate& b) { return a.cost < b.cost; });
+    const Canvas& canvas = e_.canvas_;
+    const int* now = &delta_[static_cast<size_t>(v.slot) * 8];
+    float best = -kLeastGain;
+    int chosen = -1, tried = 0;
+    Geometry geometry_chosen{};
+    int32_t fields_chosen[kFields];
+    for (int i = 0; i < count && tried < 2 && candidates[i].cost < 0; ++i) {
+        const Candidate& c = candidates[i];
+        if (std::equal(c.delta, c.delta + 8, now)) continue;
+        if (i && std::equal(c.delta, c.delta + 8, candidates[i - 1].delta)) continue;
+        int32_t fields[kFields];
+        if (!place(v.slot, c.delta, fields)) continue;
+        const Geometry after = make_geometry(fields, e_.height_);
+        if (!contains(item.window, e_.window(after))) continue;
+        ++tried;
+        const float cost = static_cast<float>(canvas.kernels().trial(canvas.view(), &v.now, &after)) +
+                           v.lambda * (bits(v, c.delta) - v.bits_now);
+        if (cost >= best) continue;
+        best = cost;
+        chosen = i;
+        geometry_chosen = after;
+        std::copy_n(fields, kFields, fields_chosen);
+    }
+    trials_.fetch_add(tried, std::memory_order_relaxed);
+    if (chosen < 0) return false;
+    take(v, fields_chosen, candidates[chosen].delta, geometry_chosen);
+    return true;
+}
+
+bool Sweep::try_death(Visit& v) {
+    const Canvas& canvas = e_.canvas_;
+    const float bits_dead = e_.costs_.pattern.symbol(e_.params_.density, 0) + v.activation;
+    trials_.fetch_add(1, std::memory_order_relaxed);
+    const double rise = canvas.kernels().trial(canvas.view(), &v.now, nullptr);
+    if (rise + v.lambda * (bits_dead - v.bits_now) >= 0) return false;
+    const int32_t dead[kFields] = {};
+    const int none[8] = {};
+    take(v, dead, none, v.now);
+    return true;
+}
+
+void Sweep::visit(int slot, const SweepItem& item, int index) {
+    if (!e_.alive(slot)) return;
+    Visit v;
+    v.slot = slot;
+    v.now = e_.geometry(slot);
+    if (index > 0 && e_.gain_left_[slot] < kNearlyPaid && !near_change(v.now)) return;
+    if (!contains(item.window, e_.window(v.now))) return;
+    const int* delta = &delta_[static_cast<size_t>(slot) * 8];
+    const bool was = any(delta);
+    v.activation = activation_bits(slot);
+    v.lambda = e_.lambda_at(e_.fields(slot)[0] >> 4, e_.fields(slot)[1] >> 4) * lambda_factor_;
+    v.bits_now = bits(v, delta);
+    load_model(v);
+    matrices_.fetch_add(1, std::memory_order_relaxed);
+    float step[8];
+    solve_step(v.hessian, v.gradient, kAll, 8, step);
+    float gain = 0;
+    for (int k = 0; k < 8; ++k) gain -= .5f * v.gradient[k] * step[k];
+    const float least = v.lambda * (v.activation + 2);
+    e_.gain_left_[slot] = was ? 1.f : gain * lambda_factor_ / least;
+    if (!was && gain < least) return;
+
+    Candidate candidates[5];
+    int count = 0;
+    if (was) {
+        std::fill_n(candidates[0].delta, 8, 0);
+        candidates[count++].cost = predict(v, candidates[0].delta);
+    }
+    for (const Subset& subset : kSubsets) {
+        if (count > (was ? 1 : 0)) solve_step(v.hessian, v.gradient, subset.fields, subset.count, step);
+        Candidate& c = candidates[count++];
+        for (int k = 0; k < 8; ++k) {
+            const float bounded = std::min(std::max(step[k], -static_cast<float>(v.limit[k])), static_cast<float>(v.limit[k]));
+            c.delta[k] = static_cast<int>(std::lrint(delta[k] + bounded));
+        }
+        descend(v, c);
+    }
+    if (!try_candidates(v, item, candidates, count) && !was) try_death(v);
+}
+
+template <class Fn>
+void Sweep::for_core_tiles(const Geometry& g, float most_px, Fn fn) const {
+    const float reach_x = .6f * std::min(kCutSigma * std::sqrt(g.b * g.b + g.c * g.c) / (g.a * g.c), most_px);
+    const float reach_y = .6f * std::min(kCutSigma / g.c, most_px);
+    const auto tile = [](float px, int count) {
+        return std::min(std::max(static_cast<int>(px) / kDirtyTile, 0), count - 1);
+    };
+    const int x0 = tile(g.x - reach_x, tile_columns_), x1 = tile(g.x + reach_x, tile_columns_);
+    for (int y = tile(g.y - reach_y, tile_rows_); y <= tile(g.y + reach_y, tile_rows_); ++y)
+        for (int x = x0; x <= x1; ++x) fn(y * tile_columns_ + x);
+}
+
+bool Sweep::near_change(const Geometry& g) const {
+    bool found = false;
+    for_core_tiles(g, 24.f, [&](int tile) { found |= dirty_before_[tile] != 0; });
+    return found;
+}
+
+void Sweep::mark_change(const Geometry& g) {
+    for_core_tiles(g, 40.f, [&](int tile) { dirty_[tile].store(1, std::memory_order_relaxed); });
+}
+
+void Sweep::finish() {
+    for (int slot = 0; slot < e_.slots_; ++slot) {
+        if (!changed_[slot]) continue;
+        if (!e_.alive(slot)) {
+            result_.death_slots.push_back(slot);
+            continue;
+        }
+        const int* delta = &delta_[static_cast<size_t>(slot) * 8];
+        result_.update_slots.push_back(slot);
+        result_.update_deltas.insert(result_.update_deltas.end(), delta, delta + 8);
+    }
+    result_.trials += trials_;
+    result_.matrices += matrices_;
+    result_.unvisited = unvisited_;
+}
+
+}  // namespace splatcall
