@@ -41,7 +41,7 @@ $(STAMPS)/system:
 	if [ -n "$$missing" ]; then \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	        apt-get update -qq; \
-	        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	    else \
 	        echo "system packages are missing; as root run:" >&2; \
 	        echo "    apt-get install -y --no-install-recommends $$missing" >&2; \
@@ -80,7 +80,7 @@ $(STAMPS)/browser: | $(STAMPS)/test
 	@if command -v chromium >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq; \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	else \
 	    mkdir -p $(VENV)/chromium; \
 	    npm install --prefix $(VENV)/chromium --no-audit --no-fund --loglevel=error $(NPM_CHROMIUM); \
