@@ -1,0 +1,225 @@
+// The integer state of a stream, the commands applied to it, and its hash (SPEC sections 1.2 and 6.1). Twin of codec/state.py.
+// Every command has a defined effect on any state: values saturate, dead slots change by births only.
+
+import { applyKeyPart } from './key_values.js';
+import { applyCells } from './motion.js';
+import { BLOCK_SLOTS } from './epoch.js';
+import { cellRanks, KEY_CELL_PX } from './hilbert.js';
+import {
+  BASE_DELTA_STEP, baseSample, BIRTH_SCALES, clamp, clampBase, DELTA_LIMIT, fieldLimits, FIELDS, KIND_DEAD,
+  KIND_NORMALISED, updateSteps,
+} from './quantize.js';
+import { BIRTH_FIELDS, SHIFT_LEVELS_PX } from './syntax.js';
+
+/** @typedef {import('./epoch.js').EpochRecord} EpochRecord */
+/** @typedef {import('./syntax.js').ParsedPPart} ParsedPPart */
+
+/**
+ * Everything a decoder holds.
+ * @typedef {object} SplatState
+ * @property {EpochRecord} epoch
+ * @property {Int32Array} splats [slots, 9] x, y, s, e1, e2, Y, Cb, Cr, kind
+ * @property {Int32Array} base [3, bh, bw]
+ * @property {Int32Array} vectors [rows, columns, 2] of 16 px cells
+ * @property {number} frameNumber -1: none yet
+ */
+
+/** The state before a key frame. @param {EpochRecord} epoch @returns {SplatState} */
+export function emptyState(epoch) {
+  return {
+    epoch,
+    splats: new Int32Array(epoch.slots * FIELDS),
+    base: new Int32Array(3 * epoch.baseWidth * epoch.baseHeight),
+    vectors: new Int32Array(2 * epoch.vectorRows * epoch.vectorColumns),
+    frameNumber: -1,
+  };
+}
+
+/** A state that shares no array with this one. @param {SplatState} state @returns {SplatState} */
+export function copyState(state) {
+  const { epoch, splats, base, vectors, frameNumber } = state;
+  return { epoch, splats: splats.slice(), base: base.slice(), vectors: vectors.slice(), frameNumber };
+}
+
+/** The 16-bit hash of a state (SPEC 1.2). @param {SplatState} state @returns {number} */
+export function stateHash(state) {
+  let sum = 0;
+  let factor = 0x9e3779b9 | 0;
+  for (const values of [state.splats, state.base, state.vectors]) {
+    for (let i = 0; i < values.length; i++) {
+      sum = (sum + Math.imul(values[i], factor | 1)) | 0;
+      factor = (factor + 0x9e3779b1) | 0; // 2654435761
+    }
+  }
+  return (sum ^ (sum >>> 16)) & 0xffff;
+}
+
+/** The full number of a frame, nearest to the last. @param {number} number16 @param {number} last -1: none @returns {number} */
+export function unwrap16(number16, last) {
+  if (last < 0) return number16;
+  const forward = (number16 - last) & 0xffff;
+  return last + (forward < 0x8000 ? forward : forward - 0x10000);
+}
+
+/**
+ * Apply one frame, in place; never fails on a frame that was parsed with this state's epoch.
+ * @param {SplatState} state
+ * @param {import('./frame.js').ParsedFrame} frame
+ * @param {import('./tables.js').Tables} tables
+ */
+export function applyFrame(state, frame, tables) {
+  if (frame.kind === 'key') {
+    state.splats.fill(0);
+    state.base.fill(0);
+    state.vectors.fill(0);
+    for (const part of frame.keyParts) applyKeyPart(state, part, tables.keyWeights);
+  } else {
+    for (const part of frame.pParts) applyPPart(state, part);
+  }
+  state.frameNumber = unwrap16(frame.number, state.frameNumber);
+}
+
+/** @param {SplatState} state @param {ParsedPPart} part */
+export function applyPPart(state, part) {
+  if (part.light) applyLight(state, part.light);
+  if (part.baseDelta) applyBaseDelta(state, part.baseDelta);
+  if (part.affine) applyAffine(state, part.affine, part.affineShape);
+  if (part.part === 0) applyCells(state, part.cells);
+  part.shifts.forEach((shifts, level) => {
+    if (shifts) applyShifts(state, shifts, SHIFT_LEVELS_PX[level]);
+  });
+  applyUpdates(state, part.updateSlots, part.updateDeltas);
+  applyDeaths(state, part.deathSlots);
+  applyBirths(state, part);
+}
+
+/** @param {SplatState} state @param {Int32Array} light [4] luma gain, then Y, Cb, Cr offsets */
+export function applyLight(state, light) {
+  const { splats, base } = state;
+  const gain = clamp(light[0], -63, 64);
+  const [luma, cb, cr] = [1, 2, 3].map((i) => 4 * clamp(light[i], -255, 255));
+  for (let at = 0; at < splats.length; at += FIELDS) {
+    const kind = splats[at + 8];
+    if (kind === KIND_DEAD) continue;
+    const shift = (gain * splats[at + 5]) >> 6;
+    if (kind === KIND_NORMALISED) {
+      splats[at + 5] = clamp(splats[at + 5] + shift + luma, -1024, 2047);
+      splats[at + 6] = clamp(splats[at + 6] + cb, -1024, 1023);
+      splats[at + 7] = clamp(splats[at + 7] + cr, -1024, 1023);
+    } else {
+      splats[at + 5] = clamp(splats[at + 5] + shift, -1024, 2047);
+    }
+  }
+  const size = base.length / 3;
+  for (let i = 0; i < size; i++) {
+    base[i] = clampBase(base[i] + ((gain * base[i]) >> 6) + luma, 0);
+    base[size + i] = clampBase(base[size + i] + cb, 1);
+    base[2 * size + i] = clampBase(base[2 * size + i] + cr, 2);
+  }
+}
+
+/** @param {SplatState} state @param {Int32Array} delta [3, bh, bw] */
+export function applyBaseDelta(state, delta) {
+  const { base } = state;
+  const size = base.length / 3;
+  for (let i = 0; i < base.length; i++) {
+    base[i] = clampBase(base[i] + clamp(delta[i], -DELTA_LIMIT, DELTA_LIMIT) * BASE_DELTA_STEP, i < size ? 0 : 1);
+  }
+}
+
+/** @param {SplatState} state @param {Int32Array} terms [6] a, b, c, d, tx, ty @param {boolean} withShape */
+export function applyAffine(state, terms, withShape) {
+  const { splats, epoch } = state;
+  const [a, b, c, d] = Array.from(terms.subarray(0, 4), (term) => clamp(term, -2047, 2047));
+  const [tx, ty] = Array.from(terms.subarray(4, 6), (term) => clamp(term, -2048, 2047));
+  const { low, high } = fieldLimits(epoch);
+  for (let at = 0; at < splats.length; at += FIELDS) {
+    if (splats[at + 8] === KIND_DEAD) continue;
+    const dx = splats[at] - 8 * epoch.widthPx;
+    const dy = splats[at + 1] - 8 * epoch.heightPx;
+    splats[at] = clamp(splats[at] + ((a * dx + b * dy) >> 12) + 2 * tx, low[0], high[0]);
+    splats[at + 1] = clamp(splats[at + 1] + ((c * dx + d * dy) >> 12) + 2 * ty, low[1], high[1]);
+    if (!withShape) continue;
+    const e1 = splats[at + 3];
+    const e2 = splats[at + 4];
+    splats[at + 2] = clamp(splats[at + 2] + ((a + d) >> 7), low[2], high[2]);
+    splats[at + 3] = clamp(e1 + -(((c - b) * e2) >> 12), low[3], high[3]);
+    splats[at + 4] = clamp(e2 + (((c - b) * e1) >> 12), low[4], high[4]);
+  }
+}
+
+/** @param {SplatState} state @param {Int32Array} shifts [rows, columns, 4] gain, Y, Cb, Cr @param {number} cellPx */
+export function applyShifts(state, shifts, cellPx) {
+  const { splats, epoch } = state;
+  const columns = Math.ceil(epoch.widthPx / cellPx);
+  const limited = shifts.map((value, i) => ((i & 3) === 0 ? clamp(value, -63, 64) : clamp(value, -255, 255)));
+  for (let at = 0; at < splats.length; at += FIELDS) {
+    const kind = splats[at + 8];
+    if (kind === KIND_DEAD) continue;
+    const column = Math.floor(clamp(splats[at] >> 4, 0, epoch.widthPx - 1) / cellPx);
+    const row = Math.floor(clamp(splats[at + 1] >> 4, 0, epoch.heightPx - 1) / cellPx);
+    const shift = 4 * (row * columns + column);
+    const luma = splats[at + 5] + ((limited[shift] * splats[at + 5]) >> 6);
+    if (kind === KIND_NORMALISED) {
+      splats[at + 5] = clamp(luma + 6 * limited[shift + 1], -1024, 2047);
+      splats[at + 6] = clamp(splats[at + 6] + 6 * limited[shift + 2], -1024, 1023);
+      splats[at + 7] = clamp(splats[at + 7] + 6 * limited[shift + 3], -1024, 1023);
+    } else {
+      splats[at + 5] = clamp(luma, -1024, 2047);
+    }
+  }
+}
+
+/** @param {SplatState} state @param {Int32Array} slots [n] @param {Int32Array} deltas [n, 8] in steps */
+export function applyUpdates(state, slots, deltas) {
+  const { splats, epoch } = state;
+  const steps = updateSteps(epoch.steps);
+  const { low, high } = fieldLimits(epoch);
+  for (let i = 0; i < slots.length; i++) {
+    const at = slots[i] * FIELDS;
+    if (splats[at + 8] === KIND_DEAD) continue;
+    for (let field = 0; field < 8; field++) {
+      const delta = clamp(deltas[8 * i + field], -DELTA_LIMIT, DELTA_LIMIT) * steps[field];
+      splats[at + field] = clamp(splats[at + field] + delta, low[field], high[field]);
+    }
+  }
+}
+
+/** @param {SplatState} state @param {Int32Array} slots [m] */
+export function applyDeaths(state, slots) {
+  for (const slot of slots) state.splats.fill(0, slot * FIELDS, (slot + 1) * FIELDS);
+}
+
+/** @param {SplatState} state @param {number} block @returns {number} offset of its lowest dead slot, -1: none */
+function deadSlot({ splats }, block) {
+  for (let slot = block * BLOCK_SLOTS; slot < (block + 1) * BLOCK_SLOTS; slot++) {
+    if (splats[slot * FIELDS + 8] === KIND_DEAD) return slot * FIELDS;
+  }
+  return -1;
+}
+
+/** @param {SplatState} state @param {ParsedPPart} part its births and its range of blocks */
+export function applyBirths(state, { births, firstBlock, blocks }) {
+  if (blocks === 0 || births.length === 0) return;
+  const { splats, epoch } = state;
+  const columns = Math.ceil(epoch.widthPx / KEY_CELL_PX);
+  const rows = Math.ceil(epoch.heightPx / KEY_CELL_PX);
+  const ranks = cellRanks(columns, rows);
+  const steps = [epoch.steps.luma, epoch.steps.chroma, epoch.steps.chroma];
+  const { low, high } = fieldLimits(epoch);
+  for (let i = 0; i < births.length; i += BIRTH_FIELDS) {
+    const [delta, kind, xPx, yPx, size] = births.subarray(i, i + 5);
+    const cell = Math.floor(yPx / KEY_CELL_PX) * columns + Math.floor(xPx / KEY_CELL_PX);
+    const guess = Math.floor((ranks[cell] * blocks) / (columns * rows));
+    const block = firstBlock + ((((guess + delta) % blocks) + blocks) % blocks);
+    const at = deadSlot(state, block);
+    if (at < 0) continue;
+    const colour = kind === KIND_NORMALISED ? baseSample(state, xPx, yPx) : [0, 0, 0];
+    splats.set([16 * xPx, 16 * yPx, BIRTH_SCALES[size], 0, 0], at);
+    for (let c = 0; c < 3; c++) {
+      const delta = clamp(births[i + 5 + c], -DELTA_LIMIT, DELTA_LIMIT) * steps[c];
+      splats[at + 5 + c] = clamp(colour[c] + delta, low[5 + c], high[5 + c]);
+    }
+    splats[at + 8] = kind;
+  }
+}
