@@ -1,0 +1,1 @@
+"""Benchmarks of the codec, each beside a peer measured in the same run."""

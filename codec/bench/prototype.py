@@ -1,0 +1,121 @@
+"""The throw-away prototype's kernels, compiled on the spot: the speed that the clean ones are held against."""
+
+import ctypes
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from codec.errors import CodecError
+from codec.types import FloatArray, SplatSet
+
+__all__ = ["Prototype", "PrototypeError", "whitening_parameters"]
+
+_COMMAND = ("g++", "-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC")
+_CUT_SIGMA = 3.0
+_EPSILON = 0.05
+_RATES = np.array([0.3, 0.3, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01], np.float32)
+
+
+class PrototypeError(CodecError):
+    """The prototype cannot be compiled or loaded."""
+
+
+def whitening_parameters(splats: SplatSet) -> FloatArray:
+    """Return the prototype's parameters, float32 [N, 8]: x, y, then a, b, c with A = [[a, b], [0, c]], and colour 0..1.
+
+    A^T A is the inverse of the covariance, whose square root is exp([[s + e1, e2], [e2, s - e1]]).
+    """
+    radius = np.hypot(splats.e1, splats.e2)
+    ratio = np.sinh(2 * radius) / np.maximum(radius, 1e-9)
+    scale = np.exp(-2 * splats.log_scale)
+    xx = scale * (np.cosh(2 * radius) - ratio * splats.e1)
+    xy = -scale * ratio * splats.e2
+    yy = scale * (np.cosh(2 * radius) + ratio * splats.e1)
+    a = np.sqrt(xx)
+    b = xy / a
+    c = np.sqrt(np.maximum(yy - b * b, 1e-12))
+    columns = [splats.means_px[:, 0], splats.means_px[:, 1], a, b, c, *(splats.colors.T / 255)]
+    return np.ascontiguousarray(np.stack(columns, axis=1), np.float32)
+
+
+class Prototype:
+    """Forward, backward and one whole Adam iteration as the prototype ran them, on one picture."""
+
+    def __init__(self, source: Path, build: Path, splats: SplatSet, base: FloatArray, target: FloatArray) -> None:
+        """Compile `source`/splatn.cpp into `build`; base and target are float32 [3, H, W] of 0..255.
+
+        Raises PrototypeError when it cannot be compiled.
+        """
+        self._kernels = _compile(source, build)
+        self._openmp = ctypes.CDLL("libgomp.so.1")
+        self._parameters = whitening_parameters(splats)
+        self._base, self._target = base / np.float32(255), target / np.float32(255)
+        self._height, self._width = target.shape[1:]
+        self._sums = np.empty((4, self._height, self._width), np.float32)
+        self._gradient = np.empty_like(self._parameters)
+        self._moments = np.zeros_like(self._parameters), np.zeros_like(self._parameters)
+        self._error: FloatArray = np.zeros_like(self._sums)
+
+    def set_threads(self, threads: int) -> None:
+        """Set how many threads the kernels use."""
+        self._openmp.omp_set_num_threads(threads)
+
+    def run_kernels(self) -> None:
+        """Run forward and backward alone, without residual, normalisation and Adam."""
+        self._forward()
+        self._backward()
+
+    def run_iteration(self) -> None:
+        """Run one iteration: forward, residual and normalisation in NumPy, backward, Adam in NumPy."""
+        self._forward()
+        weight = self._sums[3] + _EPSILON
+        picture = (self._sums[:3] + _EPSILON * self._base) / weight
+        error = (picture - self._target) / weight
+        self._error = np.concatenate([error, (error * picture).sum(0, keepdims=True)]).astype(np.float32)
+        self._backward()
+        first, second = self._moments
+        gradient = self._gradient
+        self._moments = 0.9 * first + 0.1 * gradient, 0.99 * second + 0.01 * gradient * gradient
+        step = _RATES * self._moments[0] / (np.sqrt(self._moments[1]) + 1e-12)
+        # a small rate keeps the splats, and with them the work, as they are
+        self._parameters = (self._parameters - 1e-3 * step).astype(np.float32)
+
+    def _forward(self) -> None:
+        self._kernels.forward(
+            _pointer(self._parameters),
+            len(self._parameters),
+            _pointer(self._sums),
+            self._width,
+            self._height,
+            ctypes.c_float(_CUT_SIGMA),
+            1,
+            None,
+        )
+
+    def _backward(self) -> None:
+        self._kernels.backward_norm(
+            _pointer(self._parameters),
+            len(self._parameters),
+            _pointer(self._error),
+            self._width,
+            self._height,
+            ctypes.c_float(_CUT_SIGMA),
+            _pointer(self._gradient),
+            None,
+        )
+
+
+def _compile(source: Path, build: Path) -> ctypes.CDLL:
+    program, library = source / "splatn.cpp", build / "libsplatn.so"
+    if not program.is_file():
+        raise PrototypeError(f"{source}: expected the prototype's folder with splatn.cpp in it")
+    done = subprocess.run([*_COMMAND, "-o", str(library), str(program)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PrototypeError(f"the prototype does not compile: {done.stderr.strip().splitlines()[-1:]}")
+    return ctypes.CDLL(str(library))
+
+
+def _pointer(array: npt.NDArray[np.float32]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)

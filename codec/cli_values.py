@@ -1,0 +1,76 @@
+"""Values of command-line options: text to checked numbers, sizes and ranges."""
+
+import argparse
+import math
+import re
+
+from codec.config import MAX_PICTURE_PX
+
+__all__ = ["frame_range", "positive_number", "positive_whole", "quality_number", "region", "size"]
+
+
+def size(text: str) -> tuple[int, int]:
+    """Parse WxH in px, each 1 to 4096."""
+    match = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"expected WxH such as 640x360, got '{text}'")
+    width, height = int(match[1]), int(match[2])
+    if not (1 <= width <= MAX_PICTURE_PX and 1 <= height <= MAX_PICTURE_PX):
+        raise argparse.ArgumentTypeError(f"expected width and height of 1 to {MAX_PICTURE_PX}, got '{text}'")
+    return width, height
+
+
+def region(text: str) -> tuple[int, int, int, int]:
+    """Parse X,Y,W,H in px, with W and H at least 1."""
+    match = re.fullmatch(r"(\d{1,9}),(\d{1,9}),(\d{1,9}),(\d{1,9})", text)
+    if not match or 0 in (int(match[3]), int(match[4])):
+        raise argparse.ArgumentTypeError(f"expected X,Y,W,H in px such as 0,0,320,180, got '{text}'")
+    x, y, width, height = (int(part) for part in match.groups())
+    return x, y, width, height
+
+
+def frame_range(text: str) -> slice:
+    """Parse A:B, A:, :B or a single frame A; counted from 0, B not included."""
+    match = re.fullmatch(r"(\d{0,9})(:?)(\d{0,9})", text)
+    if not match or text in ("", ":"):
+        raise argparse.ArgumentTypeError(f"expected A:B such as 0:100, got '{text}'")
+    first = int(match[1] or 0)
+    if not match[2]:
+        return slice(first, first + 1)
+    last = int(match[3]) if match[3] else None
+    if last is not None and last <= first:
+        raise argparse.ArgumentTypeError(f"expected A:B with A below B, got '{text}'")
+    return slice(first, last)
+
+
+def positive_whole(text: str) -> int:
+    """Parse a whole number of at least 1."""
+    if not re.fullmatch(r"\d{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got '{text}'")
+    return int(text)
+
+
+def positive_number(text: str) -> float:
+    """Parse a number above 0."""
+    value = _number(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got '{text}'")
+    return value
+
+
+def quality_number(text: str) -> float:
+    """Parse a number of 0 to 100."""
+    value = _number(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"expected a number of 0 to 100, got '{text}'")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number, got '{text}'")
+    return value
