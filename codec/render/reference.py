@@ -19,8 +19,8 @@ def render(state: SplatState, scale: float = 1.0, region: Region | None = None, 
     epoch = state.epoch
     left, top, _, _ = resolve_region(epoch, region)
     width, height = output_size(epoch, scale, region)
-    xs = left + (np.arange(width) + 0.5) / scale - 0.5
-    ys = top + (np.arange(height) + 0.5) / scale - 0.5
+    xs: DoubleArray = left + (np.arange(width, dtype=np.float64) + 0.5) / scale - 0.5
+    ys: DoubleArray = top + (np.arange(height, dtype=np.float64) + 0.5) / scale - 0.5
     base = upsample_base(state.base, epoch.width_px, epoch.height_px, xs, ys)
     weight = np.full((height, width), EPS_BASE)
     color = EPS_BASE * base
@@ -33,7 +33,8 @@ def render(state: SplatState, scale: float = 1.0, region: Region | None = None, 
             color += w * values
         elif splat[8] == KIND_ADDITIVE:
             added += w * values
-    return (color / weight + added).astype(np.float32)
+    picture: FloatArray = (color / weight + added).astype(np.float32)
+    return picture
 
 
 def splat_weight(splat: IntArray, xs: DoubleArray, ys: DoubleArray) -> DoubleArray:
@@ -52,7 +53,8 @@ def upsample_base(base: IntArray, width: int, height: int, xs: DoubleArray, ys: 
     _, rows, columns = base.shape
     down = cubic_matrix((ys + 0.5) * rows / height - 0.5, rows)
     across = cubic_matrix((xs + 0.5) * columns / width - 0.5, columns)
-    return np.einsum("yr,crk,xk->cyx", down, base / 4.0, across)
+    upsampled: DoubleArray = np.einsum("yr,crk,xk->cyx", down, base / 4.0, across)
+    return upsampled
 
 
 def cubic_matrix(at: DoubleArray, samples: int) -> DoubleArray:
@@ -73,4 +75,5 @@ def to_rgb(ycc: FloatArray, threads: int = 1) -> npt.NDArray[np.uint8]:
     luma, cb, cr = ycc.astype(np.float64)
     red, blue = luma + 1.402 * cr, luma + 1.772 * cb
     green = (luma - 0.299 * red - 0.114 * blue) / 0.587
-    return np.floor(np.clip(np.stack([red, green, blue], -1), 0, 255) + 0.5).astype(np.uint8)
+    rgb: npt.NDArray[np.uint8] = np.floor(np.clip(np.stack([red, green, blue], -1), 0, 255) + 0.5).astype(np.uint8)
+    return rgb

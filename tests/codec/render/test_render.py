@@ -46,7 +46,9 @@ def test_native_draws_what_the_reference_draws(size: tuple[int, int], threads: i
     assert_close(native.render(state, threads=threads), reference.render(state))
 
 
-@pytest.mark.parametrize(("scale", "region"), [(0.5, None), (2.0, (16, 9, 40, 33)), (1.37, (3, 0, 100, 50)), (0.01, None)])
+@pytest.mark.parametrize(
+    ("scale", "region"), [(0.5, None), (2.0, (16, 9, 40, 33)), (1.37, (3, 0, 100, 50)), (0.01, None)]
+)
 def test_scale_and_region(scale: float, region: tuple[int, int, int, int] | None) -> None:
     state = random_state(3, 128, 72, 80)
     actual = native.render(state, scale, region)

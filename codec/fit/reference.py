@@ -1,0 +1,156 @@
+"""The fit as its formulas say it: NumPy, in doubles, every splat on every pixel."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from codec.fit.backend import lattice_steps, pack_splats, unpack_splats
+from codec.types import FloatArray, SplatSet, Steps
+
+__all__ = ["ReferenceFit", "log_shape_of", "whitening_of"]
+
+DoubleArray = npt.NDArray[np.float64]
+
+EPS_BASE = 0.05
+CUT = 9.0
+RATES = np.array([0.3, 0.3, 0.02, 0.02, 0.02, 2.55, 2.55, 2.55])
+BETA1, BETA2, TINY = 0.9, 0.99, 1e-12
+NARROWEST, WIDEST, MAX_SHEAR = 1.5, 1 / 60, 4.0  # of a and c in 1/px, of b / c
+CLASS_ENDS = np.array([48, 92, 137, 181]) / 64  # log-scales (SPEC 5)
+
+
+def whitening_of(shape: DoubleArray) -> DoubleArray:
+    """Return a, b, c [N, 3] of log-scale, e1, e2 [N, 3]: M = A^T A of SPEC 1.1."""
+    s, e1, e2 = shape.T
+    r = np.hypot(e1, e2)
+    shear = np.where(r == 0, 2.0, np.sinh(2 * r) / np.where(r == 0, 1.0, r))
+    m00, m01 = np.exp(-2 * s) * (np.cosh(2 * r) - shear * e1), -np.exp(-2 * s) * shear * e2
+    a = np.sqrt(m00)
+    return np.stack([a, m01 / a, np.exp(-2 * s) / a], 1)
+
+
+def log_shape_of(whitening: DoubleArray) -> DoubleArray:
+    """Return log-scale, e1, e2 [N, 3] of a, b, c [N, 3]: the inverse of whitening_of."""
+    a, b, c = whitening.T
+    p, q = (a * a - b * b - c * c) / 2, a * b
+    deviator = np.maximum(np.hypot(p, q), 1e-300)
+    r = np.arcsinh(deviator / (a * c)) / 2
+    return np.stack([-np.log(a * c) / 2, -p / deviator * r, -q / deviator * r], 1)
+
+
+class ReferenceFit:
+    """A FitSession in NumPy."""
+
+    def __init__(
+        self,
+        target: FloatArray,  # [3, H, W] Y, Cb, Cr in 1/255
+        base: FloatArray,  # [3, H, W]
+        weight: FloatArray | None = None,  # [H, W]
+        channel_weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        threads: int = 1,
+    ) -> None:
+        """Copy the picture; `threads` is here for the twin's sake."""
+        self._target, self._base = target.astype(np.float64), base.astype(np.float64)
+        pixel_weight = np.ones(target.shape[1:]) if weight is None else weight.astype(np.float64)
+        self._weight = pixel_weight * np.array(channel_weights)[:, None, None]
+        self._lattice: Steps | None = None
+        self._params = np.zeros((0, 8))
+
+    def start(self, splats: SplatSet) -> None:
+        """Begin from these splats; Adam's moments are forgotten."""
+        rows = pack_splats(splats).astype(np.float64)
+        self._params = np.concatenate([rows[:, :2], whitening_of(rows[:, 2:5]), rows[:, 5:]], 1)
+        self._first, self._second = np.zeros_like(self._params), np.zeros_like(self._params)
+        self._steps = 0
+
+    def set_lattice(self, steps: Steps | None) -> None:
+        """From now on draw splats as a key frame would code them, or as they are."""
+        self._lattice = steps
+
+    def parameters(self) -> DoubleArray:
+        """Return x, y, a, b, c, Y, Cb, Cr [N, 8], not rounded."""
+        return self._params.copy()
+
+    def set_parameters(self, params: DoubleArray) -> None:
+        """Replace the parameters and keep the moments (for finite differences)."""
+        self._params = params.copy()
+
+    def run(self, iterations: int, rate: float) -> float:
+        """Iterate with a cosine schedule from `rate` to 0; return the loss before the last iteration."""
+        loss = 0.0
+        for k in range(iterations):
+            loss = self.step(rate * (1 + math.cos(math.pi * k / iterations)) / 2)
+        return loss
+
+    def step(self, rate: float) -> float:
+        """Do one iteration (Kingma and Ba 2015, with a rate for each parameter); return the loss before it."""
+        loss, gradients = self._loss_and_gradients()
+        self._steps += 1
+        self._first = BETA1 * self._first + (1 - BETA1) * gradients
+        self._second = BETA2 * self._second + (1 - BETA2) * gradients**2
+        first, second = self._first / (1 - BETA1**self._steps), self._second / (1 - BETA2**self._steps)
+        params = self._params - rate * RATES * first / (np.sqrt(second) + TINY)
+        params[:, 2] = np.clip(params[:, 2], WIDEST, NARROWEST)
+        params[:, 4] = np.clip(params[:, 4], WIDEST, NARROWEST)
+        params[:, 3] = np.clip(params[:, 3], -MAX_SHEAR * params[:, 4], MAX_SHEAR * params[:, 4])
+        self._params = params
+        return loss
+
+    def gradients(self) -> tuple[float, FloatArray]:
+        """Return the loss and its gradients [N, 8] by x, y, a, b, c, Y, Cb, Cr."""
+        loss, gradients = self._loss_and_gradients()
+        return loss, gradients.astype(np.float32)
+
+    def splats(self) -> SplatSet:
+        """Return the splats now, in the order of `start`."""
+        p = self._params
+        return unpack_splats(np.concatenate([p[:, :2], log_shape_of(p[:, 2:5]), p[:, 5:]], 1).astype(np.float32))
+
+    def picture(self) -> FloatArray:
+        """Return the splats drawn: float32 [3, H, W]."""
+        return self._draw(self._drawn())[0].astype(np.float32)
+
+    def _drawn(self) -> DoubleArray:
+        if self._lattice is None:
+            return self._params
+        p = self._params.copy()
+        *mean, scale, shape, luma, chroma = lattice_steps(self._lattice)
+        logs = np.round(log_shape_of(p[:, 2:5]) / [scale, shape, shape]) * [scale, shape, shape]
+        logs = np.clip(logs, [-0.5, -2, -2], [5.5, 2, 2])
+        steps = np.array(mean)[np.searchsorted(CLASS_ENDS, logs[:, 0])][:, None]
+        p[:, :2] = np.round(p[:, :2] / steps) * steps
+        p[:, 2:5] = whitening_of(logs)
+        p[:, 5:] = np.round(p[:, 5:] / [luma, chroma, chroma]) * [luma, chroma, chroma]
+        return p
+
+    def _weights(self, p: DoubleArray) -> tuple[DoubleArray, ...]:
+        """Return the splat weights and dx, dy, u, v, each [N, H, W]."""
+        height, width = self._target.shape[1:]
+        x, y, a, b, c = (value[:, None, None] for value in p[:, :5].T)
+        dx = np.arange(width)[None, None, :] - x + np.zeros((1, height, 1))
+        dy = np.arange(height)[None, :, None] - y + np.zeros((1, 1, width))
+        u, v = a * dx + b * dy, c * dy
+        q = u * u + v * v
+        return np.where(q < CUT, np.exp(-q / 2), 0.0), dx, dy, u, v
+
+    def _draw(self, p: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+        """Return the picture [3, H, W] and its divisor [H, W]."""
+        w = self._weights(p)[0]
+        divisor = w.sum(0) + EPS_BASE
+        return (np.einsum("nyx,nc->cyx", w, p[:, 5:]) + EPS_BASE * self._base) / divisor, divisor
+
+    def _loss_and_gradients(self) -> tuple[float, DoubleArray]:
+        p = self._drawn()
+        w, dx, dy, u, v = self._weights(p)
+        picture, divisor = self._draw(p)
+        error = picture - self._target
+        pull = self._weight * error  # dL / d picture
+        # d picture / d w = (color - picture) / divisor; d w / d u = -u w; d w / d v = -v w
+        by_weight = np.einsum("nc,cyx->nyx", p[:, 5:], pull / divisor) - (pull * picture).sum(0) / divisor
+        by_u, by_v = -u * w * by_weight, -v * w * by_weight
+        a, b, c = (value[:, None, None] for value in p[:, 2:5].T)
+        geometry = [-a * by_u, -b * by_u - c * by_v, dx * by_u, dy * by_u, dy * by_v]
+        colors = np.einsum("nyx,cyx->nc", w, pull / divisor)
+        gradients = np.concatenate([np.stack([g.sum((1, 2)) for g in geometry], 1), colors], 1)
+        return float((self._weight * error**2).sum() / 2), gradients

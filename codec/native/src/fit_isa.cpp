@@ -1,0 +1,359 @@
+// Adam on normalised splats. One pass does all pixel work of an iteration, column by column: draw the column's splats,
+// normalise, take the loss and its gradient, and walk the same splats again for theirs, while the column is in cache.
+// What a splat gets from each of its columns is summed in a fixed order, so threads do not change a bit.
+#include "fit.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "aligned.hpp"
+#include "column.hpp"
+
+namespace ISA_NAMESPACE {
+namespace {
+
+constexpr int PARAMS = 8;           // x, y, a, b, c, Y, Cb, Cr
+constexpr int INPUT_PLANES = 6;     // EPS_BASE * base, then target; a weight plane is kept apart
+constexpr float RATES[PARAMS] = {0.3f, 0.3f, 0.02f, 0.02f, 0.02f, 2.55f, 2.55f, 2.55f};
+constexpr float BETA1 = 0.9f, BETA2 = 0.99f, TINY = 1e-12f;
+constexpr float NARROWEST = 1.5f, WIDEST = 1.f / 60.f;  // limits of a and c, 1/px
+constexpr float MAX_SHEAR = 4.f;    // of b / c
+constexpr int SPLATS_A_TASK = 256;
+
+struct Moments { float m[PARAMS], v[PARAMS]; };
+
+// Adds the eight vectors' lanes: eight sums.
+KERNEL_INLINE void sum_each(const vfloat (&v)[PARAMS], float* out) {
+    for (int k = 0; k < PARAMS; ++k) out[k] = sum(v[k]);
+}
+
+class Session final : public FitSession {
+public:
+    explicit Session(const FitTarget& target);
+    void set_splats(const float* splats, int n) override;
+    void splats(float* out) const override;
+    int size() const override { return n_; }
+    void set_lattice(const FitLattice& lattice) override { lattice_ = lattice; stale_ = true; }
+    double gradient(ThreadPool& pool) override;
+    void gradients(float* out) const override;
+    void picture(float* out, ThreadPool& pool) override;
+    double step(float rate, ThreadPool& pool) override;
+
+private:
+    void copy_inputs(const FitTarget& target);
+    void prepare(ThreadPool& pool);
+    void prepare_splat(int i);
+    void on_lattice(float* params) const;
+    void make_scratch(const ThreadPool& pool);
+    void draw(int column, float* planes) const;
+    double residual(int column, float* planes) const;
+    template <bool weighted> double residual_rows(int column, float* planes) const;
+    void splat_sums(int column, const float* planes);
+    void part_sums(const ColumnSplat& s, int column, const float* planes, float* out) const;
+    void splat_gradient(int i, float* out) const;
+    void adam(int i, float rate, float scale1, float scale2);
+
+    int width_, height_, columns_, n_ = 0, steps_ = 0;
+    float channel_weights_[3];
+    bool weighted_, stale_ = true;
+    FitLattice lattice_;
+    AlignedFloats inputs_, weights_;  // [column][row][plane][LANES]
+    std::vector<int> order_;          // place here -> the caller's index; sorted by y, so that walks stay in cache
+    std::vector<float> params_;       // [n, 8]
+    std::vector<Moments> moments_;
+    std::vector<ColumnSplat> drawn_;
+    std::vector<Span> spans_;
+    ColumnBins bins_;
+    AlignedFloats parts_;             // [parts, 8] sums of one splat in one column
+    std::vector<AlignedFloats> scratch_;
+    std::vector<double> losses_;
+};
+
+Session::Session(const FitTarget& target)
+    : width_(target.width), height_(target.height), columns_((target.width + LANES - 1) / LANES),
+      weighted_(target.weight != nullptr), losses_(columns_) {
+    std::copy_n(target.channel_weights, 3, channel_weights_);
+    copy_inputs(target);
+}
+
+void Session::copy_inputs(const FitTarget& target) {
+    const std::size_t blocks = std::size_t(columns_) * height_, area = std::size_t(width_) * height_;
+    inputs_.resize(blocks * INPUT_PLANES * LANES);
+    // the weights also switch the lanes right of the picture off
+    weighted_ = weighted_ || width_ % LANES != 0;
+    if (weighted_) weights_.resize(blocks * LANES);
+    for (int column = 0; column < columns_; ++column)
+        for (int y = 0; y < height_; ++y) {
+            const std::size_t block = std::size_t(column) * height_ + y;
+            for (int lane = 0; lane < LANES; ++lane) {
+                const int x = column * LANES + lane;
+                const std::size_t at = std::size_t(y) * width_ + std::min(x, width_ - 1);
+                float* p = inputs_.data() + block * INPUT_PLANES * LANES + lane;
+                for (int c = 0; c < 3; ++c) {
+                    p[c * LANES] = EPS_BASE * target.base[c * area + at];
+                    p[(3 + c) * LANES] = target.target[c * area + at];
+                }
+                if (weighted_)
+                    weights_.data()[block * LANES + lane] = x >= width_ ? 0.f : target.weight ? target.weight[at] : 1.f;
+            }
+        }
+}
+
+void Session::set_splats(const float* splats, int n) {
+    n_ = n;
+    steps_ = 0;
+    stale_ = true;
+    order_.resize(n);
+    std::iota(order_.begin(), order_.end(), 0);
+    std::stable_sort(order_.begin(), order_.end(), [&](int i, int j) { return splats[8 * i + 1] < splats[8 * j + 1]; });
+    params_.resize(std::size_t(n) * PARAMS);
+    moments_.assign(n, Moments{});
+    drawn_.resize(n);
+    spans_.resize(n);
+    for (int i = 0; i < n; ++i) {
+        const float* from = splats + 8 * std::size_t(order_[i]);
+        float* to = &params_[std::size_t(i) * PARAMS];
+        std::copy_n(from, PARAMS, to);
+        const Whitening w = whitening_of(from[2], from[3], from[4]);
+        to[2] = w.a;
+        to[3] = w.b;
+        to[4] = w.c;
+    }
+}
+
+void Session::splats(float* out) const {
+    for (int i = 0; i < n_; ++i) {
+        const float* from = &params_[std::size_t(i) * PARAMS];
+        float* to = out + 8 * std::size_t(order_[i]);
+        std::copy_n(from, PARAMS, to);
+        const LogShape shape = log_shape_of(from[2], from[3], from[4]);
+        to[2] = shape.s;
+        to[3] = shape.e1;
+        to[4] = shape.e2;
+    }
+}
+
+KERNEL_INLINE float to_step(float value, float step) { return std::nearbyint(value / step) * step; }
+
+// Rounds to what a key frame can say. The gradient passes as if it had not (straight-through).
+void Session::on_lattice(float* p) const {
+    const LogShape shape = log_shape_of(p[2], p[3], p[4]);
+    const float s = std::fmin(std::fmax(to_step(shape.s, lattice_.scale), -0.5f), 5.5f);
+    const float e1 = std::fmin(std::fmax(to_step(shape.e1, lattice_.shape), -2.f), 2.f);
+    const float e2 = std::fmin(std::fmax(to_step(shape.e2, lattice_.shape), -2.f), 2.f);
+    const float fine = s * 64.f;
+    const float mean = lattice_.mean[(fine > 48.f) + (fine > 92.f) + (fine > 137.f) + (fine > 181.f)];
+    p[0] = to_step(p[0], mean);
+    p[1] = to_step(p[1], mean);
+    const Whitening w = whitening_of(s, e1, e2);
+    p[2] = w.a;
+    p[3] = w.b;
+    p[4] = w.c;
+    p[5] = to_step(p[5], lattice_.luma);
+    p[6] = to_step(p[6], lattice_.chroma);
+    p[7] = to_step(p[7], lattice_.chroma);
+}
+
+void Session::prepare_splat(int i) {
+    float p[PARAMS];
+    std::copy_n(&params_[std::size_t(i) * PARAMS], PARAMS, p);
+    if (lattice_.on) on_lattice(p);
+    SplatGeometry g;
+    g.x = p[0];
+    g.y = p[1];
+    std::copy_n(p + 5, 3, g.color);
+    g.kind = 1;
+    set_whitening(g, p[2], p[3], p[4]);
+    drawn_[i] = column_splat(g);
+    spans_[i] = touched_columns(g, width_, height_);
+}
+
+void Session::prepare(ThreadPool& pool) {
+    if (stale_) {
+        const int tasks = (n_ + SPLATS_A_TASK - 1) / SPLATS_A_TASK;
+        pool.parallel_for(tasks, [&](int task) {
+            for (int i = task * SPLATS_A_TASK; i < std::min((task + 1) * SPLATS_A_TASK, n_); ++i) prepare_splat(i);
+        });
+        stale_ = false;
+    }
+    bins_.build(spans_, columns_);
+    parts_.resize(std::size_t(bins_.parts()) * PARAMS + PARAMS);
+    make_scratch(pool);
+}
+
+void Session::make_scratch(const ThreadPool& pool) {
+    while (int(scratch_.size()) < pool.threads()) scratch_.emplace_back(std::size_t(height_) * 4 * LANES);
+}
+
+void Session::draw(int column, float* planes) const {
+    const float* in = inputs_.data() + std::size_t(column) * height_ * INPUT_PLANES * LANES;
+    for (int y = 0; y < height_; ++y) {
+        float* p = planes + y * (4 * LANES);
+        for (int c = 0; c < 3; ++c) store(p + c * LANES, load(in + (y * INPUT_PLANES + c) * LANES));
+        store(p + 3 * LANES, splat(EPS_BASE));
+    }
+    const float x_first = float(column * LANES);
+    const vfloat x = x_first + lane_numbers();
+    for (int k = bins_.start(column); k < bins_.start(column + 1); ++k) {
+        const ColumnSplat& s = drawn_[bins_.list()[k]];
+        draw_in_column<true>(s, x - s.g.x, rows_in_column(s, x_first, x_first + float(LANES - 1), 0, height_), planes);
+    }
+}
+
+// Turns (sum w c, sum w) into dL/dI / sum w (three planes) and its product with I (one plane). Returns the loss.
+double Session::residual(int column, float* planes) const {
+    return weighted_ ? residual_rows<true>(column, planes) : residual_rows<false>(column, planes);
+}
+
+template <bool weighted> double Session::residual_rows(int column, float* planes) const {
+    const float* target = inputs_.data() + (std::size_t(column) * height_ * INPUT_PLANES + 3) * LANES;
+    const float* weights = weights_.data() + std::size_t(column) * height_ * LANES;
+    double total = 0;
+    for (int first = 0; first < height_; first += 64) {  // in float within 64 rows
+        vfloat loss{};
+        for (int y = first; y < std::min(first + 64, height_); ++y) {
+            float* p = planes + y * (4 * LANES);
+            const vfloat inverse = 1.f / load(p + 3 * LANES);
+            vfloat product{};
+            for (int c = 0; c < 3; ++c) {
+                const vfloat value = load(p + c * LANES) * inverse;
+                const vfloat error = value - load(target + (y * INPUT_PLANES + c) * LANES);
+                vfloat pull = error * channel_weights_[c];
+                if constexpr (weighted) pull *= load(weights + y * LANES);
+                loss += error * pull;
+                pull *= inverse;
+                product += pull * value;
+                store(p + c * LANES, pull);
+            }
+            store(p + 3 * LANES, product);
+        }
+        total += sum(loss);
+    }
+    return 0.5 * total;
+}
+
+// With e = w (E . color - E . I): the sums over a column of w E (three), e dx, e dy, e dx^2, e dx dy, e dy^2.
+void Session::part_sums(const ColumnSplat& s, int column, const float* planes, float* out) const {
+    const float x_first = float(column * LANES);
+    const vfloat dx = x_first - s.g.x + lane_numbers();
+    const Rows rows = rows_in_column(s, x_first, x_first + float(LANES - 1), 0, height_);
+    const vfloat c0 = splat(s.g.color[0]), c1 = splat(s.g.color[1]), c2 = splat(s.g.color[2]);
+    vfloat w0{}, w1{}, w2{}, e0{}, e1{}, e2{};
+    vfloat dy = splat(float(rows.y0) - s.g.y);
+    walk_column(s, dx, rows.y0, rows.y1, [&](int y, vfloat w) {
+        const float* p = planes + y * (4 * LANES);
+        const vfloat p0 = load(p), p1 = load(p + LANES), p2 = load(p + 2 * LANES);
+        const vfloat e = w * (p0 * c0 + p1 * c1 + p2 * c2 - load(p + 3 * LANES));
+        w0 += w * p0;
+        w1 += w * p1;
+        w2 += w * p2;
+        const vfloat ey = e * dy;
+        e0 += e;
+        e1 += ey;
+        e2 += ey * dy;
+        dy += 1.f;
+    });
+    const vfloat sums[PARAMS] = {w0, w1, w2, e0 * dx, e1, e0 * dx * dx, e1 * dx, e2};
+    sum_each(sums, out);
+}
+
+void Session::splat_sums(int column, const float* planes) {
+    for (int k = bins_.start(column); k < bins_.start(column + 1); ++k) {
+        const int i = bins_.list()[k];
+        part_sums(drawn_[i], column, planes, parts_.data() + std::size_t(bins_.part(i, column)) * PARAMS);
+    }
+}
+
+double Session::gradient(ThreadPool& pool) {
+    prepare(pool);
+    pool.parallel_for(columns_, [&](int column, int worker) {
+        float* planes = scratch_[worker].data();
+        draw(column, planes);
+        losses_[column] = residual(column, planes);
+        splat_sums(column, planes);
+    });
+    return std::accumulate(losses_.begin(), losses_.end(), 0.0);
+}
+
+// d w / d u = -u w and so on, with u = a dx + b dy, v = c dy.
+void Session::splat_gradient(int i, float* out) const {
+    float t[PARAMS] = {};
+    for (int k = spans_[i].x0; k < spans_[i].x1; ++k) {
+        const float* part = parts_.data() + std::size_t(bins_.part(i, k)) * PARAMS;
+        for (int j = 0; j < PARAMS; ++j) t[j] += part[j];
+    }
+    const float a = drawn_[i].g.a, b = drawn_[i].g.b, c = drawn_[i].g.c;
+    const float eu = a * t[3] + b * t[4];
+    out[0] = a * eu;
+    out[1] = b * eu + c * c * t[4];
+    out[2] = -(a * t[5] + b * t[6]);
+    out[3] = -(a * t[6] + b * t[7]);
+    out[4] = -c * t[7];
+    out[5] = t[0];
+    out[6] = t[1];
+    out[7] = t[2];
+}
+
+void Session::gradients(float* out) const {
+    for (int i = 0; i < n_; ++i) splat_gradient(i, out + 8 * std::size_t(order_[i]));
+}
+
+void Session::adam(int i, float rate, float scale1, float scale2) {
+    float gradient[PARAMS];
+    splat_gradient(i, gradient);
+    float* p = &params_[std::size_t(i) * PARAMS];
+    Moments& moments = moments_[i];
+    for (int k = 0; k < PARAMS; ++k) {
+        const float m = BETA1 * moments.m[k] + (1.f - BETA1) * gradient[k];
+        const float v = BETA2 * moments.v[k] + (1.f - BETA2) * gradient[k] * gradient[k];
+        moments.m[k] = m;
+        moments.v[k] = v;
+        p[k] -= rate * RATES[k] * (m * scale1) / (std::sqrt(v * scale2) + TINY);
+    }
+    p[2] = std::fmin(std::fmax(p[2], WIDEST), NARROWEST);
+    p[4] = std::fmin(std::fmax(p[4], WIDEST), NARROWEST);
+    p[3] = std::fmin(std::fmax(p[3], -MAX_SHEAR * p[4]), MAX_SHEAR * p[4]);
+}
+
+double Session::step(float rate, ThreadPool& pool) {
+    const double loss = gradient(pool);
+    ++steps_;
+    const float scale1 = 1.f / (1.f - std::pow(BETA1, float(steps_)));
+    const float scale2 = 1.f / (1.f - std::pow(BETA2, float(steps_)));
+    const int tasks = (n_ + SPLATS_A_TASK - 1) / SPLATS_A_TASK;
+    pool.parallel_for(tasks, [&](int task) {
+        for (int i = task * SPLATS_A_TASK; i < std::min((task + 1) * SPLATS_A_TASK, n_); ++i) {
+            adam(i, rate, scale1, scale2);
+            prepare_splat(i);
+        }
+    });
+    return loss;
+}
+
+void Session::picture(float* out, ThreadPool& pool) {
+    prepare(pool);
+    const std::size_t area = std::size_t(width_) * height_;
+    pool.parallel_for(columns_, [&](int column, int worker) {
+        float* planes = scratch_[worker].data();
+        draw(column, planes);
+        const int lanes = std::min(LANES, width_ - column * LANES);
+        for (int y = 0; y < height_; ++y) {
+            const float* p = planes + y * (4 * LANES);
+            for (int lane = 0; lane < lanes; ++lane)
+                for (int c = 0; c < 3; ++c)
+                    out[c * area + std::size_t(y) * width_ + column * LANES + lane] =
+                        p[c * LANES + lane] / p[3 * LANES + lane];
+        }
+    });
+}
+
+std::unique_ptr<FitSession> make(const FitTarget& target) { return std::make_unique<Session>(target); }
+
+}  // namespace
+
+const FitKernels& fit_kernels() {
+    static const FitKernels table{make};
+    return table;
+}
+
+}  // namespace ISA_NAMESPACE
