@@ -123,9 +123,7 @@ class Subscriber:
 
     def due_ms(self) -> float | None:
         """When the next poll has something to do, None when nothing waits."""
-        if self._wanted:
-            return 0.0
-        return self._bundler.due_ms()
+        return 0.0 if self._wanted or self._given_up else self._bundler.due_ms()
 
     def _resume(self, now_ms: float) -> None:
         """Ask for a patch for each stream whose frames were given up."""

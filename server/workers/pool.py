@@ -39,6 +39,7 @@ class Lease:
         self.picture = PictureBuffer.create(long_side_px)
         self.in_flight: asyncio.Future[EncodedFrame] | None = None
         self.ticket = 0
+        self._filling: asyncio.Future[None] | None = None  # outlives a cancelled `encode`
 
     async def encode(
         self, rgb_writer: Callable[[npt.NDArray[np.uint8]], None], config: EncoderConfig, budget_ms: float
@@ -52,7 +53,8 @@ class Lease:
         self.config = config
         future = self.in_flight = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.to_thread(self._fill, rgb_writer)
+            self._filling = asyncio.ensure_future(asyncio.to_thread(self._fill, rgb_writer))
+            await asyncio.shield(self._filling)
             self.ticket += 1
             self._pool.submit(self, Encode(self.key, self.ticket, config, budget_ms))
             return await asyncio.wait_for(future, HUNG_S)
@@ -65,6 +67,8 @@ class Lease:
     async def close(self) -> None:
         """Give the place back and free the shared memory."""
         self._pool.release(self)
+        if self._filling is not None:
+            await asyncio.wait([self._filling])
         self.state.close()
         self.picture.close()
 

@@ -1,0 +1,241 @@
+"""The web application: routes, WebSocket, static files and life cycle."""
+
+import asyncio
+import logging
+import mimetypes
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Response, WebSocket
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+import codec
+from server.auth import check_token
+from server.call import Call
+from server.clock import now_ms
+from server.errors import PeerInputError, RequestError
+from server.hub import Hub
+from server.messages import MAX_MESSAGE_BYTES, ErrorMessage, Join, Leave, parse_client_message
+from server.metrics import render_metrics
+from server.session import Session, Signalling
+from server.settings import Settings
+from server.whep import register_whep
+from server.workers.pool import ENCODER, WorkerPool
+
+__all__ = ["create_app", "run"]
+
+logger = logging.getLogger(__name__)
+
+CODEC_FOLDER = Path(codec.__file__).parent
+CLIENT_FOLDER = CODEC_FOLDER.parent / "client_web"
+JOIN_WAIT_S = 10.0
+CLOSE_POLICY, CLOSE_TOO_LARGE, CLOSE_NORMAL = 1008, 1009, 1000
+SOCKET_LIMIT_BYTES = 1 << 20  # above the protocol's own limit, so that a large message gets its error
+NO_CACHE = {"Cache-Control": "no-cache"}  # browsers keep files but ask whether they changed
+
+
+class ClientFiles(StaticFiles):
+    """The client's modules, never cached without asking."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return a file with its cache header."""
+        response = await super().get_response(path, scope)
+        response.headers.update(NO_CACHE)
+        return response
+
+
+def create_app(settings: Settings, *, encoder: str = ENCODER) -> FastAPI:
+    """Return the application; its workers start and stop with it.
+
+    `encoder` names the encoder's class as "module:name", for tests.
+    """
+    pool = WorkerPool(settings.worker_count, encoder)
+    hub = Hub(settings, pool)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await pool.start()
+        try:
+            yield
+        finally:
+            await hub.close()
+            await pool.close()
+
+    app = FastAPI(title="splatcall", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.hub = hub
+    _register_pages(app)
+    _register_figures(app, hub)
+    register_whep(app, hub)
+
+    @app.websocket("/ws")
+    async def signalling(socket: WebSocket) -> None:
+        await _serve_socket(socket, hub)
+
+    return app
+
+
+def run(settings: Settings) -> None:
+    """Serve until stopped."""
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        ssl_certfile=settings.tls_cert or None,
+        ssl_keyfile=settings.tls_key or None,
+        ws_max_size=SOCKET_LIMIT_BYTES,
+        log_level="info",
+        access_log=False,
+    )
+
+
+def _register_pages(app: FastAPI) -> None:
+    """Serve the client as it lies in its folder, and the entropy tables it shares with the codec."""
+    mimetypes.add_type("text/javascript", ".js")
+    mimetypes.add_type("text/javascript", ".mjs")
+
+    @app.get("/")
+    async def index() -> Response:
+        return FileResponse(CLIENT_FOLDER / "index.html", headers=NO_CACHE)
+
+    @app.get("/tables.json")
+    async def tables() -> Response:
+        return FileResponse(CODEC_FOLDER / "bitstream" / "tables.json", headers=NO_CACHE)
+
+    for folder in ("src", "static"):
+        if (CLIENT_FOLDER / folder).is_dir():
+            app.mount(f"/{folder}", ClientFiles(directory=CLIENT_FOLDER / folder), name=folder)
+
+
+def _register_figures(app: FastAPI, hub: Hub) -> None:
+    """Health, metrics and the load test's figures."""
+
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        alive, wanted = len(hub.pool.pids), hub.settings.worker_count
+        body = {"status": "ok" if alive else "no encode worker", "workers": alive, "expected": wanted}
+        return JSONResponse(body, 200 if alive else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return PlainTextResponse(render_metrics(hub), media_type="text/plain; version=0.0.4")
+
+    @app.get("/api/rooms/{room}/stats")
+    async def stats(room: str, since_ms: float = 0.0) -> Response:
+        call = hub.get(room)
+        if call is None:
+            return JSONResponse({"error": "no such room"}, 404)
+        return JSONResponse({"room": room, "now": now_ms(), "publishers": _publisher_figures(call, since_ms)})
+
+
+def _publisher_figures(call: Call, since_ms: float) -> list[dict[str, object]]:
+    """Return every publisher's encode records after a time."""
+    return [
+        {
+            "id": publisher.participant_id,
+            "stream": publisher.stream,
+            "width": publisher.size.width_px if publisher.size else 0,
+            "height": publisher.size.height_px if publisher.size else 0,
+            "fps": publisher.fps,
+            "dropped": publisher.dropped,
+            "frames": [
+                {
+                    "epoch": record.epoch,
+                    "number": record.number,
+                    "kind": record.kind,
+                    "bytes": record.bytes,
+                    "capture_ms": record.capture_ms,
+                    "published_ms": record.published_ms,
+                    "encode_ms": record.encode_ms,
+                    "stages": record.stages_ms,
+                }
+                for record in publisher.records
+                if record.published_ms > since_ms
+            ],
+        }
+        for publisher in call.publishers
+    ]
+
+
+async def _serve_socket(socket: WebSocket, hub: Hub) -> None:
+    """Serve one client's WebSocket from join to leave; its errors end it and nothing else."""
+    origins = hub.settings.allowed_origins
+    if origins and socket.headers.get("origin") not in origins:
+        await socket.close(CLOSE_POLICY)
+        return
+    await socket.accept()
+    signalling = Signalling()
+    writer = asyncio.create_task(_write(socket, signalling))
+    call: Call | None = None
+    session: Session | None = None
+    code = CLOSE_NORMAL
+    try:
+        join = await asyncio.wait_for(_receive_join(socket), JOIN_WAIT_S)
+        check_token(hub.settings.token_secret, join.token, join.room)
+        call, session = hub.join(join, signalling)
+        await _serve_messages(socket, session)
+        await call.leave(session)
+    except TimeoutError:
+        code = CLOSE_POLICY
+    except PeerInputError as error:
+        logger.info("%s: %s", session.id if session else "newcomer", error)
+        code = CLOSE_TOO_LARGE if error.code == "too-large" else CLOSE_POLICY
+        signalling.send(ErrorMessage(code=error.code, message=error.message, expected=error.expected, got=error.got))
+        if call is not None and session is not None:
+            await call.leave(session)
+    except WebSocketDisconnect:
+        if call is not None and session is not None:
+            await call.disconnected(session, signalling)
+    finally:
+        signalling.end()
+        await asyncio.gather(writer, return_exceptions=True)
+        if socket.application_state is not WebSocketState.DISCONNECTED:
+            await _close(socket, code)
+
+
+async def _receive_join(socket: WebSocket) -> Join:
+    """Return the first message, which must be `join`."""
+    message = parse_client_message(await _receive(socket))
+    if not isinstance(message, Join):
+        raise RequestError("state", "the first message must be a join", expected="join", got=message.type)
+    return message
+
+
+async def _serve_messages(socket: WebSocket, session: Session) -> None:
+    """Carry out messages until `leave`."""
+    while not isinstance(message := parse_client_message(await _receive(socket)), Leave):
+        await session.handle(message)
+
+
+async def _receive(socket: WebSocket) -> str | bytes:
+    """Return the next frame's content."""
+    event = await socket.receive()
+    if event["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(event.get("code", CLOSE_NORMAL))
+    text: str | None = event.get("text")
+    return text if text is not None else event.get("bytes") or b""
+
+
+async def _write(socket: WebSocket, signalling: Signalling) -> None:
+    """Send what is queued, then close."""
+    try:
+        while (text := await signalling.next()) is not None:
+            await socket.send_text(text)
+        await socket.close(CLOSE_POLICY if signalling.overflown else CLOSE_NORMAL)
+    except (WebSocketDisconnect, RuntimeError, OSError):
+        logger.debug("a client went away while it was written to")
+
+
+async def _close(socket: WebSocket, code: int) -> None:
+    """Close a WebSocket that may be gone."""
+    try:
+        await socket.close(code)
+    except (WebSocketDisconnect, RuntimeError, OSError):
+        logger.debug("a client was gone already")
+
+
+assert SOCKET_LIMIT_BYTES > MAX_MESSAGE_BYTES
