@@ -13,6 +13,9 @@ STAMPS := $(VENV)/stamps
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := $(BIN)/pip --disable-pip-version-check
 PORT ?= 8080
+LOAD_PORT ?= 8090
+LOAD_USERS ?= 2
+LOAD_TIME ?= 60s
 CLIP ?=
 export PATH := $(abspath $(BIN)):$(PATH)
 
@@ -114,9 +117,17 @@ format:
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format .
 
+# two callers for a minute against a server of their own; locust's CSV and HTML in loadtest/out
 load: setup $(STAMPS)/test
-	mkdir -p loadtest/out
-	$(BIN)/python -m loadtest
+	@mkdir -p loadtest/out
+	@$(BIN)/splatcall serve --port $(LOAD_PORT) & server=$$!; trap 'kill $$server; wait $$server || true' EXIT; \
+	for attempt in {1..60}; do \
+	    $(BIN)/python -c "import urllib.request as r; r.urlopen('http://127.0.0.1:$(LOAD_PORT)/healthz')" 2>/dev/null && break; \
+	    sleep 0.5; \
+	done; \
+	$(BIN)/locust -f loadtest/locustfile.py --headless --only-summary --users $(LOAD_USERS) --spawn-rate 2 \
+	    --run-time $(LOAD_TIME) --host http://127.0.0.1:$(LOAD_PORT) \
+	    --csv loadtest/out/call --html loadtest/out/call.html
 
 bench: setup $(STAMPS)/test
 	mkdir -p out

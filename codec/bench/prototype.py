@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from codec.errors import CodecError
+from codec.fit.backend import pack_splats
+from codec.fit.reference import whitening_of
 from codec.types import FloatArray, SplatSet
 
-__all__ = ["Prototype", "PrototypeError", "whitening_parameters"]
+__all__ = ["Prototype", "PrototypeError"]
 
 _COMMAND = ("g++", "-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC")
 _CUT_SIGMA = 3.0
@@ -22,22 +24,11 @@ class PrototypeError(CodecError):
     """The prototype cannot be compiled or loaded."""
 
 
-def whitening_parameters(splats: SplatSet) -> FloatArray:
-    """Return the prototype's parameters, float32 [N, 8]: x, y, then a, b, c with A = [[a, b], [0, c]], and colour 0..1.
-
-    A^T A is the inverse of the covariance, whose square root is exp([[s + e1, e2], [e2, s - e1]]).
-    """
-    radius = np.hypot(splats.e1, splats.e2)
-    ratio = np.sinh(2 * radius) / np.maximum(radius, 1e-9)
-    scale = np.exp(-2 * splats.log_scale)
-    xx = scale * (np.cosh(2 * radius) - ratio * splats.e1)
-    xy = -scale * ratio * splats.e2
-    yy = scale * (np.cosh(2 * radius) + ratio * splats.e1)
-    a = np.sqrt(xx)
-    b = xy / a
-    c = np.sqrt(np.maximum(yy - b * b, 1e-12))
-    columns = [splats.means_px[:, 0], splats.means_px[:, 1], a, b, c, *(splats.colors.T / 255)]
-    return np.ascontiguousarray(np.stack(columns, axis=1), np.float32)
+def _parameters(splats: SplatSet) -> FloatArray:
+    """Return the prototype's parameters, float32 [N, 8]: x, y, the whitening a, b, c, and colour 0..1."""
+    rows = pack_splats(splats)
+    shapes = whitening_of(rows[:, 2:5].astype(np.float64))
+    return np.ascontiguousarray(np.concatenate([rows[:, :2], shapes, rows[:, 5:] / 255], axis=1), np.float32)
 
 
 class Prototype:
@@ -50,7 +41,7 @@ class Prototype:
         """
         self._kernels = _compile(source, build)
         self._openmp = ctypes.CDLL("libgomp.so.1")
-        self._parameters = whitening_parameters(splats)
+        self._parameters = _parameters(splats)
         self._base, self._target = base / np.float32(255), target / np.float32(255)
         self._height, self._width = target.shape[1:]
         self._sums = np.empty((4, self._height, self._width), np.float32)

@@ -57,7 +57,7 @@ def _create_encoder(width: int, height: int, fps: Fraction, kbps: float, threads
     return encoder
 
 
-def _decode(packets: Sequence[Packet[VideoStream]], width: int, height: int) -> list[RgbPicture]:
+def _decode(packets: Sequence["Packet[VideoStream]"], width: int, height: int) -> list[RgbPicture]:
     decoder = av.CodecContext.create("vp8", "r")
     assert isinstance(decoder, VideoCodecContext)
     frames = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
