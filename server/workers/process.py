@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 class EncoderProtocol(Protocol):
     """What a worker needs of `codec.encoder.Encoder`."""
 
-    state: SplatState
+    state: SplatState | None  # set from outside only before the first picture: the epoch after it begins
     last_changed: npt.NDArray[np.int64]
 
     def encode(
@@ -145,6 +145,7 @@ class _Publisher:
         last_changed = encoder.last_changed
         if self._changed_before is not None:
             last_changed = np.maximum(last_changed, self._changed_before)
+        assert encoder.state is not None
         self._state.write(encoder.state, last_changed, self._record)
         return frame
 
@@ -167,9 +168,14 @@ class _Publisher:
         if snapshot is None:
             self._encoder = self._factory(self._config, None)
             return
-        self._epoch, self._record = snapshot.state.epoch.epoch, snapshot.epoch_record
+        state, config = snapshot.state, self._config
+        self._epoch, self._record = state.epoch.epoch, snapshot.epoch_record
         self._changed_before = snapshot.last_changed
-        self._encoder = self._factory(self._config, snapshot.state)
+        if (state.epoch.width_px, state.epoch.height_px) == (config.width_px, config.height_px):
+            self._encoder = self._factory(config, state)
+        else:
+            self._encoder = self._factory(config, None)
+            self._encoder.state = state  # its first frame is a key frame, of the epoch after this one
 
 
 def run_worker(connection: Connection) -> None:

@@ -34,7 +34,7 @@ def test_tokens_for_the_room_or_for_any_room_are_accepted() -> None:
         make(exp=1),
         make("another secret of at least thirty-two chars"),
         jwt.encode({"room": "room"}, SECRET, "HS256"),
-        jwt.encode({"exp": time.time() + 60}, None, "none"),
+        jwt.encode({"exp": time.time() + 60}, "", "none"),
     ],
 )
 def test_all_else_is_refused(token: str | None) -> None:
