@@ -14,6 +14,8 @@ __all__ = [
     "KIND_DEAD",
     "KIND_NORMALISED",
     "SHIFT_LEVELS_PX",
+    "VECTOR_CELL_PX",
+    "BoolArray",
     "CellLevel",
     "EncodedFrame",
     "EpochRecord",
@@ -202,12 +204,12 @@ class ParsedKeyPart:
 
     part: int
     layer: int
-    base_residuals: IntArray | None  # [3, bh, bw], part 0 only
+    base_levels: IntArray | None  # [3, bh, bw], part 0 only
     first_block: int
     classes: IntArray  # [n] size class, descending
     tile_rows: IntArray  # [n] row of the splat's tile in the grid of its class
-    means: IntArray  # [n, 2] x, y in 1/16 px
-    residuals: IntArray  # [n, 6] l - ref, e1, e2, Y, Cb, Cr
+    fields: IntArray  # [n, 3] x, y, s
+    residuals: IntArray  # [n, 5] e1, e2, Y, Cb, Cr against what state.py predicts
 
 
 @dataclass

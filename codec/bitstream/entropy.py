@@ -1,0 +1,279 @@
+"""Planes of symbols to and from bytes, by constriction's range coder (SPEC section 4).
+
+Encoders and the decoder share one interface, so that a syntax is written once: a method gets the values and returns
+them; the decoder looks at their shape only and returns what the stream holds. Beside the coder that makes bytes there
+is one that counts bits and one that records symbols for training.
+"""
+
+from abc import ABC, abstractmethod
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import constriction
+import numpy as np
+
+from codec.bitstream.tables import PRECISION_BITS, TABLES, TOTAL_COUNT, WIDE_NAMES, CountArray, cost_tables, table_set
+from codec.errors import BitstreamError, StreamStateError
+from codec.types import FloatArray, IntArray
+
+__all__ = ["MAX_INT", "MAX_WIDE", "CountingEncoder", "PlaneCoder", "PlaneDecoder", "PlaneEncoder", "RecordingEncoder"]
+
+MAX_INT = 16383
+MAX_WIDE = (1 << PRECISION_BITS) - 1
+_NO_INTERVAL = "the stream is not one that a range coder makes: its number lies in no symbol's interval"
+_LOW_BITS = 12
+_WORD_BITS = 32
+_STATE_BITS = 64
+
+Model = Any  # constriction ships no types
+
+
+@cache
+def _table_models(number: int) -> dict[str, tuple[Model, ...]]:
+    """Return one coder model for each context of each table of a set; probabilities of n/2^24 are kept exactly."""
+    return {name: tuple(_exact_model(row) for row in counts) for name, counts in table_set(number).items()}
+
+
+@cache
+def _uniform_model(size: int) -> Model:
+    """Return the model whose symbol k has the interval [k 2^24 // size, (k + 1) 2^24 // size)."""
+    edges = np.arange(size + 1, dtype=np.int64) * TOTAL_COUNT // size
+    return _exact_model(np.diff(edges))
+
+
+def _exact_model(counts: CountArray) -> Model:
+    """Return a model with exactly these counts, which sum to 2^24."""
+    return constriction.stream.model.Categorical(counts / TOTAL_COUNT, perfect=True)
+
+
+class PlaneCoder(ABC):
+    """What encoders and the decoder have in common: how planes become runs of symbols of one table."""
+
+    decodes: ClassVar[bool] = False
+
+    @abstractmethod
+    def _run(self, name: str, context: int, symbols: IntArray) -> IntArray:
+        """Code symbols [n] by one context of a table."""
+
+    @abstractmethod
+    def _run_one(self, name: str, context: int, symbol: int) -> int:
+        """Code one symbol by one context of a table."""
+
+    @abstractmethod
+    def _uniform_run(self, label: str, size: int, symbols: IntArray) -> IntArray:
+        """Code symbols [n] of 0..size-1 as equally likely."""
+
+    def table(self, name: str, contexts: int | IntArray, symbols: IntArray) -> IntArray:
+        """Code a plane of symbols [n] with one context for all or contexts [n]."""
+        if isinstance(contexts, int):
+            return self._run(name, contexts, symbols) if len(symbols) else symbols
+        coded = np.empty(len(symbols), np.int32)
+        for context in np.bincount(contexts).nonzero()[0].tolist():
+            places = (contexts == context).nonzero()[0]
+            coded[places] = self._run(name, context, symbols[places])
+        return coded
+
+    def row(self, name: str, contexts: list[int], symbols: list[int]) -> list[int]:
+        """Code a plane of few symbols, as `table` does, without the overhead of arrays."""
+        coded = [0] * len(symbols)
+        for context in sorted(set(contexts)):
+            for place, own in enumerate(contexts):
+                if own == context:
+                    coded[place] = self._run_one(name, context, symbols[place])
+        return coded
+
+    def ints(self, name: str, contexts: int | IntArray, values: IntArray) -> IntArray:
+        """Code a plane of signed values [n], magnitudes up to 16383; those beyond the table's range by an escape."""
+        if len(values) and not (values.min() >= -MAX_INT and values.max() <= MAX_INT):
+            raise StreamStateError(f"{name}: expected -{MAX_INT}..{MAX_INT}, got {values.min()}..{values.max()}")
+        limit = TABLES[name].limit
+        assert limit is not None, name
+        inside = (values >= -limit) & (values <= limit)
+        symbols = self.table(name, contexts, np.where(inside, values + limit, 2 * limit + 1).astype(np.int32))
+        escapes = (symbols == 2 * limit + 1).nonzero()[0]
+        coded = symbols - np.int32(limit)
+        if len(escapes):
+            beyond = np.zeros_like(escapes) if self.decodes else np.abs(values[escapes]) - limit - 1
+            folded = self.wide("escape", 2 * beyond + (values[escapes] < 0))
+            magnitudes = np.minimum((folded >> 1) + limit + 1, MAX_INT)
+            coded[escapes] = np.where(folded & 1, -magnitudes, magnitudes)
+        return coded
+
+    def uniform(self, label: str, size: int, symbols: IntArray) -> IntArray:
+        """Code a plane of equally likely symbols [n] of 0..size-1; the label is for those who count."""
+        if size == 1 or not len(symbols):
+            return np.zeros(len(symbols), np.int32)
+        return self._uniform_run(label, size, symbols)
+
+    def wide(self, label: str, values: IntArray) -> IntArray:
+        """Code a plane of values [n] of 0 .. 2^24 - 1 by their bit lengths."""
+        values = values.astype(np.int32)
+        lengths = self.table("wide", WIDE_NAMES.index(label), _bit_lengths(values))
+        coded = np.minimum(lengths, 1)
+        for length in np.bincount(lengths).nonzero()[0].tolist():
+            if length < 2:
+                continue
+            places = (lengths == length).nonzero()[0]
+            low = values[places] & ((1 << length - 1) - 1)
+            coded[places] = (1 << length - 1) | self._low_bits(label, length - 1, low)
+        return coded
+
+    def wides(self, label: str, values: IntArray) -> IntArray:
+        """Code a plane of signed values [n], magnitudes below 2^23."""
+        folded = self.wide(label, 2 * np.abs(values) - (values < 0))
+        return np.where(folded & 1, -(folded + 1 >> 1), folded >> 1)
+
+    def _low_bits(self, label: str, bits: int, values: IntArray) -> IntArray:
+        """Code values [n] of the same number of bits as equally likely."""
+        if bits <= _LOW_BITS:
+            return self.uniform(label, 1 << bits, values)
+        upper = self.uniform(label, 1 << bits - _LOW_BITS, values >> _LOW_BITS)
+        return upper << _LOW_BITS | self.uniform(label, 1 << _LOW_BITS, values & ((1 << _LOW_BITS) - 1))
+
+
+def _bit_lengths(values: IntArray) -> IntArray:
+    """Return the number of bits of each value of 0 .. 2^24 - 1; larger ones are our mistake."""
+    if len(values) and not (values.min() >= 0 and values.max() <= MAX_WIDE):
+        raise StreamStateError(f"a wide value must be 0..{MAX_WIDE}, got {values.min()}..{values.max()}")
+    return np.frexp(values.astype(np.float64))[1].astype(np.int32)
+
+
+class PlaneEncoder(PlaneCoder):
+    """Makes the bytes of one stream."""
+
+    def __init__(self, table_set_number: int) -> None:
+        """Start an empty stream that uses the given table set."""
+        self._coder: Model = constriction.stream.queue.RangeEncoder()
+        self._models = _table_models(table_set_number)
+
+    def _run(self, name: str, context: int, symbols: IntArray) -> IntArray:
+        """Encode symbols of one context."""
+        self._coder.encode(symbols.astype(np.int32), self._models[name][context])
+        return symbols
+
+    def _run_one(self, name: str, context: int, symbol: int) -> int:
+        """Encode one symbol."""
+        self._coder.encode(symbol, self._models[name][context])
+        return symbol
+
+    def _uniform_run(self, label: str, size: int, symbols: IntArray) -> IntArray:
+        """Encode equally likely symbols."""
+        self._coder.encode(symbols.astype(np.int32), _uniform_model(size))
+        return symbols
+
+    def finish(self) -> bytes:
+        """Return the stream: of all numbers the decoder takes for it, the one with the most trailing zeros."""
+        words = self._coder.get_compressed()
+        flushed_words, (lower, size) = self._coder.pos()
+        total_bits = _WORD_BITS * flushed_words + _STATE_BITS
+        number = int.from_bytes(words.astype(">u4").tobytes(), "big") << total_bits - _WORD_BITS * len(words)
+        # `number` lies in [start, start + size) and start is `lower` modulo 2^64
+        start = number - ((number - lower) & ((1 << _STATE_BITS) - 1))
+        zeros = _STATE_BITS
+        while (-(-start >> zeros) << zeros) >= start + size:
+            zeros -= 1
+        best: int = -(-start >> zeros) << zeros
+        return best.to_bytes(total_bits // 8, "big").rstrip(b"\0")
+
+
+class PlaneDecoder(PlaneCoder):
+    """Reads the symbols of one stream; past its end come zeros."""
+
+    decodes = True
+
+    def __init__(self, stream: bytes, table_set_number: int, listener: PlaneCoder | None = None) -> None:
+        """Start at the beginning of a stream; a listener is told every symbol, to count or record it."""
+        padded = stream + bytes(-len(stream) % 4)
+        self._coder: Model = constriction.stream.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
+        self._models = _table_models(table_set_number)
+        self._listener = listener
+
+    def _run(self, name: str, context: int, symbols: IntArray) -> IntArray:
+        """Decode as many symbols as are given."""
+        decoded = self._decode(self._models[name][context], len(symbols))
+        if self._listener is not None:
+            self._listener._run(name, context, decoded)
+        return decoded
+
+    def _run_one(self, name: str, context: int, symbol: int) -> int:
+        """Decode one symbol."""
+        try:
+            decoded: int = self._coder.decode(self._models[name][context])
+        except AssertionError as error:
+            raise BitstreamError(_NO_INTERVAL) from error
+        if self._listener is not None:
+            self._listener._run_one(name, context, decoded)
+        return decoded
+
+    def _uniform_run(self, label: str, size: int, symbols: IntArray) -> IntArray:
+        """Decode as many equally likely symbols as are given."""
+        decoded = self._decode(_uniform_model(size), len(symbols))
+        if self._listener is not None:
+            self._listener._uniform_run(label, size, decoded)
+        return decoded
+
+    def _decode(self, model: Model, count: int) -> IntArray:
+        """Decode; raises BitstreamError where no symbol's interval holds the stream's number."""
+        try:
+            decoded: IntArray = self._coder.decode(model, count)
+        except AssertionError as error:
+            raise BitstreamError(_NO_INTERVAL) from error
+        return decoded
+
+
+class CountingEncoder(PlaneCoder):
+    """Counts the bits each element would take, and makes no bytes."""
+
+    def __init__(self, table_set_number: int) -> None:
+        """Start with nothing counted."""
+        self._costs: dict[str, FloatArray] = cost_tables(table_set_number)
+        self.bits: dict[str, float] = {}
+
+    def _run(self, name: str, context: int, symbols: IntArray) -> IntArray:
+        """Add up what the symbols cost."""
+        label = f"wide {WIDE_NAMES[context]}" if name == "wide" else name
+        self.bits[label] = self.bits.get(label, 0.0) + float(self._costs[name][context][symbols].sum())
+        return symbols
+
+    def _run_one(self, name: str, context: int, symbol: int) -> int:
+        """Add up what one symbol costs."""
+        self.bits[name] = self.bits.get(name, 0.0) + float(self._costs[name][context, int(symbol)])
+        return symbol
+
+    def _uniform_run(self, label: str, size: int, symbols: IntArray) -> IntArray:
+        """Add up what equally likely symbols cost."""
+        label = f"wide {label}" if label in WIDE_NAMES else label
+        self.bits[label] = self.bits.get(label, 0.0) + float(np.log2(size)) * len(symbols)
+        return symbols
+
+    @property
+    def total_bits(self) -> float:
+        """Bits of everything so far."""
+        return sum(self.bits.values())
+
+
+class RecordingEncoder(PlaneCoder):
+    """Counts symbols by table and context, for the training of tables."""
+
+    def __init__(self) -> None:
+        """Start with nothing counted."""
+        self.counts = {name: np.zeros((spec.contexts, spec.symbols), np.int64) for name, spec in TABLES.items()}
+
+    def _run(self, name: str, context: int, symbols: IntArray) -> IntArray:
+        """Count the symbols."""
+        self.counts[name][context] += np.bincount(symbols, minlength=TABLES[name].symbols)
+        return symbols
+
+    def _run_one(self, name: str, context: int, symbol: int) -> int:
+        """Count one symbol."""
+        self.counts[name][context, int(symbol)] += 1
+        return symbol
+
+    def _uniform_run(self, label: str, size: int, symbols: IntArray) -> IntArray:
+        """Ignore what no table codes."""
+        return symbols
+
+    def save(self, path: Path) -> None:
+        """Write the counts as .npz for `codec.bitstream.train_tables`."""
+        np.savez_compressed(path, allow_pickle=False, **self.counts)

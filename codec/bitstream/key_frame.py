@@ -1,0 +1,148 @@
+"""Key frames to parts: which splats go into which part, and its bytes (SPEC section 5)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from codec.bitstream.entropy import PlaneDecoder, PlaneEncoder
+from codec.bitstream.header import MAX_PART_BYTES, MAX_PARTS, FrameHeader, serialize_header
+from codec.bitstream.key_syntax import code_key_part, empty_layout, layout_key_part
+from codec.errors import StreamStateError
+from codec.prediction import key_residuals
+from codec.quantize import dequantize_base, key_steps, saturate_splats, size_class
+from codec.slots import KEY_CELL_PX, blocks_for, cell_ranks
+from codec.types import EpochRecord, IntArray, KeyCommands, ParsedKeyPart
+
+__all__ = ["parse_key_part", "serialize_key"]
+
+_FILL = 0.96  # of a part that is aimed at when its size is guessed from another's
+
+
+def serialize_key(
+    epoch: EpochRecord,
+    number: int,
+    commands: KeyCommands,
+    table_set: int = 0,
+    hash16: int | None = None,
+    max_part_bytes: int = MAX_PART_BYTES,
+    layers: IntArray | None = None,
+) -> tuple[bytes, ...]:
+    """Return the parts of a key frame.
+
+    layers: [n] layer of each splat; without it all are in layer 0.
+    Raises StreamStateError where splats are off the key lattice or do not fit into the epoch or the parts.
+    """
+    _check_commands(epoch, commands)
+    layered = layers is not None and bool(layers.any())
+    header = FrameHeader(
+        "key", epoch.epoch & 0xFF, number & 0xFFFF, table_set, hash16=hash16, has_hash=hash16 is not None
+    )
+    room = max_part_bytes - header.size_bytes - 2 - layered
+    pieces: list[tuple[int, bytes]] = []
+    for layer in range(len(epoch.layers) if layered else 1):
+        splats = commands.splats if layers is None else commands.splats[layers == layer]
+        writer = _LayerWriter(epoch, layer, table_set, room, None if layer else commands.base_levels, commands)
+        pieces.extend((layer, stream) for stream in writer.streams(splats))
+    if len(pieces) > MAX_PARTS:
+        raise StreamStateError(f"a key frame has at most {MAX_PARTS} parts, this one needs {len(pieces)}")
+    parts = []
+    for part, (layer, stream) in enumerate(pieces):
+        own = replace(header, part=part, parts=len(pieces), layer=layer if layered else None)
+        parts.append(serialize_header(own if part == 0 else replace(own, hash16=None)) + stream)
+    return tuple(parts)
+
+
+def _check_commands(epoch: EpochRecord, commands: KeyCommands) -> None:
+    """Raise StreamStateError unless the commands are what a key frame can code."""
+    splats = commands.splats
+    if splats.ndim != 2 or splats.shape[1] != 8 or commands.base_levels.shape != epoch.base_shape:
+        raise StreamStateError(
+            f"expected splats [n, 8] and base levels {epoch.base_shape},"
+            f" got {splats.shape} and {commands.base_levels.shape}"
+        )
+    if not len(splats):
+        return
+    off_lattice = (splats % key_steps(epoch, size_class(splats[:, 2]))).any(axis=1)
+    beyond = (saturate_splats(epoch, splats) != splats).any(axis=1)
+    rows, columns = epoch.grid(KEY_CELL_PX)
+    ends = np.array([columns, rows]) * 16 * KEY_CELL_PX
+    beyond |= ((splats[:, :2] < 0) | (splats[:, :2] >= ends)).any(axis=1)
+    if off_lattice.any() or beyond.any():
+        worst = splats[(off_lattice | beyond).argmax()].tolist()
+        raise StreamStateError(f"a splat is off the key lattice or beyond its ranges: {worst}")
+
+
+class _LayerWriter:
+    """Cuts one layer's splats into parts along the Hilbert curve of 64 px cells."""
+
+    def __init__(
+        self,
+        epoch: EpochRecord,
+        layer: int,
+        table_set: int,
+        room: int,
+        base_levels: IntArray | None,
+        commands: KeyCommands,
+    ) -> None:
+        """Start at the layer's first block; `room` is what a part has for its stream, in bytes."""
+        self._epoch, self._layer, self._table_set, self._room = epoch, layer, table_set, room
+        self._base_levels = base_levels
+        self._base = dequantize_base(commands.base_levels)
+        first, blocks = epoch.layer_range(layer)
+        self._next_block, self._end_block = first, first + blocks
+
+    def streams(self, splats: IntArray) -> Iterator[bytes]:
+        """Yield the streams of the layer's parts, in order."""
+        rank = cell_ranks(self._epoch.width_px, self._epoch.height_px)[splats[:, 1] >> 10, splats[:, 0] >> 10]
+        order = np.argsort(rank, kind="stable")
+        splats, rank = splats[order], rank[order]
+        start, count = 0, len(splats)
+        while True:
+            stream = self._encode(splats[start : start + count], rank[start : start + count])
+            if len(stream) <= self._room:
+                yield stream
+                self._next_block += blocks_for(count)
+                self._base_levels = None
+                start += count
+                if start == len(splats):
+                    return
+                count = self._fitting(rank[start:], int(count * _FILL * self._room / max(len(stream), 1)))
+            elif count == 0:
+                raise StreamStateError(f"the base needs {len(stream)} bytes, a part has room for {self._room}")
+            else:
+                shrunk = min(int(count * _FILL * self._room / len(stream)), count - 1)
+                count = self._fitting(rank[start:], shrunk) if shrunk else 0
+
+    @staticmethod
+    def _fitting(rank: IntArray, count: int) -> int:
+        """Return about so many of the splats with these ranks, ending at a cell's end where that costs little."""
+        count = max(count, 1)
+        if count >= len(rank):
+            return len(rank)
+        whole_cells = int(np.searchsorted(rank, rank[count]))
+        return whole_cells if 2 * whole_cells > count else count
+
+    def _encode(self, splats: IntArray, rank: IntArray) -> bytes:
+        """Return the stream of a part with these splats."""
+        if self._next_block + blocks_for(len(splats)) > self._end_block and len(splats):
+            raise StreamStateError(
+                f"{len(splats)} splats do not fit into blocks {self._next_block}..{self._end_block}"
+                f" of layer {self._layer}"
+            )
+        first_cell, cells = (int(rank[0]), int(rank[-1] - rank[0]) + 1) if len(splats) else (0, 0)
+        layout, order, tile_rows = layout_key_part(self._epoch, first_cell, cells, self._next_block, splats)
+        ordered = splats[order]
+        classes = size_class(ordered[:, 2])
+        layout.residuals = key_residuals(self._epoch, self._base, classes, tile_rows, ordered)
+        coder = PlaneEncoder(self._table_set)
+        code_key_part(coder, self._epoch, self._base_levels is not None, self._layer, self._base_levels, layout)
+        return coder.finish()
+
+
+def parse_key_part(decoder: PlaneDecoder, epoch: EpochRecord, header: FrameHeader) -> ParsedKeyPart:
+    """Return what a key part's stream holds; raises BitstreamError."""
+    layout = empty_layout()
+    part = code_key_part(decoder, epoch, header.part == 0, header.layer or 0, None, layout)
+    part.part = header.part
+    return part

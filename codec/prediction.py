@@ -1,0 +1,279 @@
+"""What values are predicted from, both directions side by side: base levels, key-frame splats, cell vectors.
+
+Encoders turn values into residuals, decoders residuals into values (SPEC sections 5 and 6.1). Where values are known
+at once the arithmetic is vectorised; where each depends on the one before it goes one by one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from codec.bitstream.tables import key_weights
+from codec.quantize import (
+    KEY_BASE_LEVEL_HIGH,
+    KEY_BASE_LEVEL_LOW,
+    KEY_BASE_STEPS,
+    SIZE_CLASSES,
+    clamp,
+    saturate_splats,
+)
+from codec.types import CELL_LEVELS_PX, VECTOR_CELL_PX, BoolArray, CellLevel, EpochRecord, IntArray, ParsedCells
+
+__all__ = [
+    "KEY_SCALE_REFERENCE",
+    "base_colors_at",
+    "base_levels",
+    "base_residuals",
+    "cell_residuals",
+    "cell_vectors",
+    "key_residuals",
+    "key_values",
+    "rounded_division",
+]
+
+KEY_SCALE_REFERENCE = np.array([1, 4, 7, 10, 14], np.int32)  # l of each size class that residual 0 means
+_FIRST_LEVEL = 512 // KEY_BASE_STEPS * np.array([1, 0, 0], np.int32)
+_WEIGHT_RADII = (1, 1, 2, 3, 5)  # of the window of 8 px cells a splat is added to, by size class
+_MARGIN_CELLS = max(_WEIGHT_RADII)  # around the grid of accumulators: additions that fall there are never read
+_VECTOR_LOW, _VECTOR_HIGH = -2048, 2047
+
+WideArray = npt.NDArray[np.int64]
+
+
+def rounded_division(values: WideArray, divisors: WideArray | int) -> WideArray:
+    """Return values / divisors rounded to nearest, halves up; divisors are positive."""
+    return (2 * values + divisors) // (2 * divisors)
+
+
+def base_residuals(levels: IntArray) -> IntArray:
+    """Return the residuals [3, bh, bw] of base levels against the median of left, up and left + up - up-left."""
+    predicted = np.empty_like(levels)
+    predicted[:, 0, 0] = _FIRST_LEVEL
+    predicted[:, 0, 1:] = levels[:, 0, :-1]
+    predicted[:, 1:, 0] = levels[:, :-1, 0]
+    left, up = levels[:, 1:, :-1], levels[:, :-1, 1:]
+    predicted[:, 1:, 1:] = _median(left, up, left + up - levels[:, :-1, :-1])
+    return levels - predicted
+
+
+def base_levels(residuals: IntArray) -> IntArray:
+    """Return the base levels [3, bh, bw] of residuals; levels saturate one by one."""
+    planes = zip(residuals.tolist(), _FIRST_LEVEL, KEY_BASE_LEVEL_LOW, KEY_BASE_LEVEL_HIGH, strict=True)
+    return np.array([_base_plane(rows, int(first), int(low), int(high)) for rows, first, low, high in planes], np.int32)
+
+
+def _base_plane(residuals: list[list[int]], first: int, low: int, high: int) -> list[list[int]]:
+    """Return one plane of base levels, raster order."""
+    levels: list[list[int]] = []
+    for row, line in enumerate(residuals):
+        above = levels[row - 1] if row else []
+        made: list[int] = []
+        for column, residual in enumerate(line):
+            if not above:
+                predicted = made[-1] if column else first
+            elif not column:
+                predicted = above[0]
+            else:
+                left, up = made[-1], above[column]
+                predicted = sorted((left, up, left + up - above[column - 1]))[1]
+            made.append(min(max(predicted + residual, low), high))
+        levels.append(made)
+    return levels
+
+
+def _median(a: IntArray, b: IntArray, c: IntArray) -> IntArray:
+    """Return the elementwise median of three arrays."""
+    return np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
+
+
+def base_colors_at(epoch: EpochRecord, base: IntArray, x_px: IntArray, y_px: IntArray) -> IntArray:
+    """Return the base's samples [n, 3] at places: no interpolation, the sample whose share of the picture holds them."""
+    _, rows, columns = epoch.base_shape
+    column = clamp(x_px * columns // epoch.width_px, 0, columns - 1)
+    row = clamp(y_px * rows // epoch.height_px, 0, rows - 1)
+    return base[:, row, column].T
+
+
+class _KeyPredictor:
+    """Accumulators on a grid of 8 px cells: W, sums of w times Y, Cb, Cr, e1, e2 of the splats so far."""
+
+    _CHANNELS = 6
+
+    def __init__(self, epoch: EpochRecord, base: IntArray, classes: IntArray, means: IntArray) -> None:
+        """Start with empty accumulators for splats of these classes [n] and means [n, 2] in coded order."""
+        rows, columns = epoch.grid(8)
+        self._stride = columns + 2 * _MARGIN_CELLS
+        self._sums = np.zeros(((rows + 2 * _MARGIN_CELLS) * self._stride, self._CHANNELS), np.int64)
+        cell_x = clamp(means[:, 0] >> 7, 0, columns - 1) + _MARGIN_CELLS
+        cell_y = clamp(means[:, 1] >> 7, 0, rows - 1) + _MARGIN_CELLS
+        self._cells = cell_y.astype(np.int64) * self._stride + cell_x
+        self._base_weights = (26 >> classes).astype(np.int64)
+        base_colors = base_colors_at(epoch, base, means[:, 0] >> 4, means[:, 1] >> 4)
+        self._weighted_base = self._base_weights[:, None] * base_colors
+        steps = epoch.steps
+        self._steps = np.array(
+            [steps.key_shape, steps.key_shape, steps.key_luma, steps.key_chroma, steps.key_chroma], np.int64
+        )
+        self._windows = [self._window(size_class) for size_class in range(SIZE_CLASSES)]
+
+    def _window(self, size_class: int) -> tuple[WideArray, WideArray]:
+        """Return the offsets [m] of a class's window of cells and their weights [m]."""
+        reach = np.arange(-_WEIGHT_RADII[size_class], _WEIGHT_RADII[size_class] + 1)
+        dy, dx = (grid.ravel() for grid in np.meshgrid(reach, reach, indexing="ij"))
+        weights = np.array(key_weights()[size_class], np.int64)[dx**2 + dy**2]
+        return dy * self._stride + dx, weights
+
+    def predict(self, batch: slice) -> WideArray:
+        """Return the predicted levels [m, 5] of e1, e2, Y, Cb, Cr of a batch."""
+        sums = self._sums[self._cells[batch]]
+        total = (sums[:, 0] + self._base_weights[batch])[:, None]
+        colors = (sums[:, 1:4] + self._weighted_base[batch]) // total
+        shapes = 7 * sums[:, 4:6] // (10 * total)
+        return rounded_division(np.concatenate([shapes, colors], axis=1), self._steps)
+
+    def levels_to_values(self, levels: WideArray) -> WideArray:
+        """Return values [m, 5] of levels."""
+        return levels * self._steps
+
+    def values_to_levels(self, values: IntArray) -> WideArray:
+        """Return the levels [m, 5] of values that are multiples of their steps."""
+        return values // self._steps
+
+    def add(self, batch: slice, size_class: int, values: IntArray) -> None:
+        """Add a batch of one class with its values [m, 5] of e1, e2, Y, Cb, Cr."""
+        offsets, weights = self._windows[size_class]
+        channels = np.empty((len(values), self._CHANNELS), np.int64)
+        channels[:, 0] = 1
+        channels[:, 1:4] = values[:, 2:5]
+        channels[:, 4:6] = values[:, 0:2]
+        places = (self._cells[batch, None] + offsets)[:, :, None] * self._CHANNELS + np.arange(self._CHANNELS)
+        np.add.at(self._sums.reshape(-1), places.ravel(), (weights[:, None] * channels[:, None, :]).ravel())
+
+
+def _key_batches(classes: IntArray, tile_rows: IntArray) -> Iterator[slice]:
+    """Yield runs of splats of one class in one row of tiles."""
+    changes = np.flatnonzero((np.diff(classes) != 0) | (np.diff(tile_rows) != 0)) + 1
+    edges = [0, *changes.tolist(), len(classes)] if len(classes) else [0]
+    for start, end in zip(edges[:-1], edges[1:], strict=True):
+        yield slice(start, end)
+
+
+def key_residuals(
+    epoch: EpochRecord, base: IntArray, classes: IntArray, tile_rows: IntArray, splats: IntArray
+) -> IntArray:
+    """Return residuals [n, 5] of e1, e2, Y, Cb, Cr; all arrays in coded order, splats [n, 8] on the key lattice."""
+    predictor = _KeyPredictor(epoch, base, classes, splats[:, :2])
+    residuals = np.empty((len(splats), 5), np.int32)
+    for batch in _key_batches(classes, tile_rows):
+        values = splats[batch, 3:8]
+        residuals[batch] = predictor.values_to_levels(values) - predictor.predict(batch)
+        predictor.add(batch, int(classes[batch.start]), values)
+    return residuals
+
+
+def key_values(
+    epoch: EpochRecord, base: IntArray, classes: IntArray, tile_rows: IntArray, fields: IntArray, residuals: IntArray
+) -> IntArray:
+    """Return splats [n, 8] in coded order, saturated.
+
+    fields: [n, 3] x, y, s; residuals: [n, 5] of e1, e2, Y, Cb, Cr; base: [3, bh, bw] as it is when the part is applied.
+    """
+    predictor = _KeyPredictor(epoch, base, classes, fields[:, :2])
+    splats = np.empty((len(fields), 8), np.int32)
+    splats[:, :3] = fields
+    for batch in _key_batches(classes, tile_rows):
+        splats[batch, 3:8] = predictor.levels_to_values(predictor.predict(batch) + residuals[batch])
+        splats[batch] = saturate_splats(epoch, splats[batch])
+        predictor.add(batch, int(classes[batch.start]), splats[batch, 3:8])
+    return splats
+
+
+_LevelResolver = Callable[[BoolArray, IntArray, IntArray], IntArray]
+
+
+def _cell_levels(
+    epoch: EpochRecord,
+    previous: IntArray,
+    levels: Sequence[tuple[BoolArray, IntArray]],
+    resolve: _LevelResolver,
+) -> tuple[list[IntArray], list[IntArray], IntArray]:
+    """Go through the levels, coarse to fine, with the last frame's vectors and this frame's sums so far.
+
+    levels: on [rows, columns] and what the resolver takes [rows, columns, 2]; returns what the resolver gave and
+    the vectors of each level, and the sums [rows16, columns16, 2].
+    """
+    sums = np.zeros_like(previous)
+    given: list[IntArray] = []
+    vectors: list[IntArray] = []
+    for cell_px, (on, values) in zip(CELL_LEVELS_PX, levels, strict=True):
+        if not on.any():
+            given.append(np.zeros_like(values))
+            vectors.append(given[-1])
+            continue
+        rows, columns = on.shape
+        center_y = np.minimum(np.arange(rows) * cell_px + cell_px // 2, epoch.height_px - 1) >> 4
+        center_x = np.minimum(np.arange(columns) * cell_px + cell_px // 2, epoch.width_px - 1) >> 4
+        temporal = (previous - sums)[center_y[:, None], center_x]
+        given.append(resolve(on, temporal, values))
+        vectors.append(values if resolve is _vectors_to_residuals else given[-1])
+        factor = cell_px // VECTOR_CELL_PX
+        grown = vectors[-1] if factor == 1 else vectors[-1].repeat(factor, axis=0).repeat(factor, axis=1)
+        sums += grown[: sums.shape[0], : sums.shape[1]]
+    return given, vectors, sums
+
+
+def _vectors_to_residuals(on: BoolArray, temporal: IntArray, vectors: IntArray) -> IntArray:
+    """Return residuals [rows, columns, 2] of one level's vectors, 0 where off; `vectors` must be 0 there too."""
+    left, up = np.zeros_like(vectors), np.zeros_like(vectors)
+    left[:, 1:], up[1:] = vectors[:, :-1], vectors[:-1]
+    has_left, has_up = np.zeros_like(on), np.zeros_like(on)
+    has_left[:, 1:], has_up[1:] = on[:, :-1], on[:-1]
+    one = np.where(has_left[..., None], left, up)
+    still = (temporal == 0).all(axis=-1, keepdims=True)
+    predicted = np.where(still, one, (one + temporal) >> 1)
+    predicted = np.where((has_left | has_up)[..., None], predicted, temporal)
+    predicted = np.where((has_left & has_up)[..., None], _median(left, up, temporal), predicted)
+    return np.where(on[..., None], vectors - predicted, 0).astype(np.int32)
+
+
+def _residuals_to_vectors(on: BoolArray, temporal: IntArray, residuals: IntArray) -> IntArray:
+    """Return the saturated vectors [rows, columns, 2] of one level, 0 where off; each from those before it."""
+    vectors = np.zeros_like(residuals)
+    rows, columns = on.nonzero()
+    known: dict[tuple[int, int], tuple[int, int]] = {}
+    cells = zip(rows.tolist(), columns.tolist(), temporal[on].tolist(), residuals[on].tolist(), strict=True)
+    for row, column, (tx, ty), (rx, ry) in cells:
+        left, up = known.get((row, column - 1)), known.get((row - 1, column))
+        one = left or up
+        if one is None:
+            x, y = tx, ty
+        elif left and up:
+            x = sorted((left[0], up[0], tx))[1]
+            y = sorted((left[1], up[1], ty))[1]
+        elif tx == 0 and ty == 0:
+            x, y = one
+        else:
+            x, y = (one[0] + tx) >> 1, (one[1] + ty) >> 1
+        x = min(max(x + rx, _VECTOR_LOW), _VECTOR_HIGH)
+        y = min(max(y + ry, _VECTOR_LOW), _VECTOR_HIGH)
+        known[row, column] = x, y
+    if known:
+        vectors[rows, columns] = list(known.values())
+    return vectors
+
+
+def cell_residuals(epoch: EpochRecord, previous: IntArray, cells: Sequence[CellLevel]) -> list[IntArray]:
+    """Return the residuals [rows, columns, 2] of each level's vectors, given the state's vectors before the frame."""
+    masked = [np.where(level.on[..., None], level.vectors, 0).astype(np.int32) for level in cells]
+    levels = [(level.on, vectors) for level, vectors in zip(cells, masked, strict=True)]
+    return _cell_levels(epoch, previous, levels, _vectors_to_residuals)[0]
+
+
+def cell_vectors(
+    epoch: EpochRecord, previous: IntArray, cells: Sequence[ParsedCells]
+) -> tuple[list[IntArray], IntArray]:
+    """Return each level's vectors [rows, columns, 2], 0 where off, and their sums at the 16 px cells, not saturated."""
+    levels = [(level.on, level.residuals) for level in cells]
+    vectors, _, sums = _cell_levels(epoch, previous, levels, _residuals_to_vectors)
+    return vectors, sums
