@@ -1,0 +1,70 @@
+"""A whole server in the test's own event loop, with the fake encoder in its workers."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from server.app import SOCKET_LIMIT_BYTES, create_app
+from server.hub import Hub
+from server.settings import Settings
+
+FAKE_ENCODER = "tests.server.fake_encoder:FakeEncoder"
+
+
+@dataclass
+class RunningServer:
+    """Where a server listens, and what is inside of it."""
+
+    port: int
+    hub: Hub
+
+    @property
+    def http(self) -> str:
+        """Address of its pages."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws(self) -> str:
+        """Address of its signalling."""
+        return f"ws://127.0.0.1:{self.port}/ws"
+
+
+@asynccontextmanager
+async def run_server(settings: Settings) -> AsyncIterator[RunningServer]:
+    """Serve on a free port until the block ends."""
+    app: FastAPI = create_app(settings, encoder=FAKE_ENCODER)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_level="warning", ws_max_size=SOCKET_LIMIT_BYTES, lifespan="on")
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve([listener]))
+    while not server.started:
+        if task.done():
+            await task
+        await asyncio.sleep(0.01)
+    try:
+        yield RunningServer(listener.getsockname()[1], app.state.hub)
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RunningServer]:
+    """A server with one worker that forgets broken clients at once."""
+    async with run_server(Settings(workers=1, resume_s=0.0, importance=False)) as running:
+        yield running
+
+
+async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.01)
