@@ -95,6 +95,16 @@ AlignedFloats::AlignedFloats(size_t count) {
 
 void AlignedFloats::Free::operator()(float* p) const { std::free(p); }
 
+void convert_row(const uint8_t* rgb, int width, float* const out[3]) {
+    for (int x = 0; x < width; ++x) {
+        const float r = rgb[3 * x], g = rgb[3 * x + 1], b = rgb[3 * x + 2];
+        const float luma = .299f * r + .587f * g + .114f * b;
+        out[0][x] = luma;
+        out[1][x] = (b - luma) * (1.f / 1.772f);
+        out[2][x] = (r - luma) * (1.f / 1.402f);
+    }
+}
+
 Canvas::Canvas(int width, int height, float chroma_weight, int threads)
     : kernels_(select_engine_kernels()),
       pool_(shared_pool(threads)),
@@ -131,16 +141,9 @@ void Canvas::set_target(const uint8_t* rgb) {
     current_ ^= 1;
     for_bands([&](int y0, int y1) {
         for (int y = y0; y < y1; ++y) {
-            const uint8_t* in = rgb + static_cast<size_t>(y) * view_.width * 3;
-            float* out[3];
-            for (int k = 0; k < 3; ++k) out[k] = target_[current_][k] + y * view_.stride;
-            for (int x = 0; x < view_.width; ++x) {
-                const float r = in[3 * x], g = in[3 * x + 1], b = in[3 * x + 2];
-                const float luma = .299f * r + .587f * g + .114f * b;
-                out[0][x] = luma;
-                out[1][x] = (b - luma) * (1.f / 1.772f);
-                out[2][x] = (r - luma) * (1.f / 1.402f);
-            }
+            const size_t at = y * view_.stride;
+            float* const out[3] = {target_[current_][0] + at, target_[current_][1] + at, target_[current_][2] + at};
+            convert_row(rgb + static_cast<size_t>(y) * view_.width * 3, view_.width, out);
         }
     });
 }
@@ -174,6 +177,18 @@ void Canvas::picture(float* out) const {
                 out[(static_cast<size_t>(k) * view_.height + y) * view_.width + x] =
                     view_.error[k][at] + target_[current_][k][at];
             }
+}
+
+void Canvas::luma(uint8_t* out) const {
+    for_bands([&](int y0, int y1) {
+        for (int y = y0; y < y1; ++y) {
+            const float* error = view_.error[0] + y * view_.stride;
+            const float* target = target_[current_][0] + y * view_.stride;
+            uint8_t* row = out + static_cast<size_t>(y) * view_.width;
+            for (int x = 0; x < view_.width; ++x)
+                row[x] = static_cast<uint8_t>(std::min(std::max(error[x] + target[x], 0.f), 255.f) + .5f);
+        }
+    });
 }
 
 }  // namespace splatcall

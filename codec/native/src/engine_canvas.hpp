@@ -25,6 +25,9 @@ bool contains(const Window& outer, const Window& inner);
 // Natural units of one state unit: 1/16 px, 1/64, 1/4 of 1/255.
 inline constexpr float kUnit[8] = {1.f / 16, 1.f / 16, 1.f / 64, 1.f / 64, 1.f / 64, .25f, .25f, .25f};
 
+// One row of RGB as Y, Cb, Cr planes (BT.601, full range).
+void convert_row(const uint8_t* rgb, int width, float* const out[3]);
+
 // Memory for planes, aligned to 64 bytes, zeroed.
 class AlignedFloats {
 public:
@@ -52,8 +55,10 @@ public:
     void move_target();
     double squared_error(const Window& window) const { return kernels_.squared_error(view_, window); }
     double squared_error() const;
-    // rgb of picture plus additive splats, [height, width, 3] YCbCr planes into out [3, height, width].
+    // The whole picture, additive splats included, YCbCr planes into out [3, height, width].
     void picture(float* out) const;
+    // Its luma, rounded to 0..255, into out [height, width].
+    void luma(uint8_t* out) const;
 
     const CanvasView& view() const { return view_; }
     const EngineKernels& kernels() const { return kernels_; }

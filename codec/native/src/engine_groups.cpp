@@ -19,6 +19,8 @@ constexpr int kShiftUnit = 6;           // 1.5 of 1/255 in 1/4 units
 constexpr float kShiftValue = 1.5f;
 
 int cell_px_of(int level) { return 128 >> level; }
+// Rows between those that a trial of a proposal looks at: large cells have more than they need to tell.
+int row_step_of(int level, int group_row_step) { return group_row_step * (level == 0 ? 4 : level == 1 ? 2 : 1); }
 int clamp(int v, int low, int high) { return std::min(std::max(v, low), high); }
 int median(int a, int b, int c) { return std::max(std::min(a, b), std::min(std::max(a, b), c)); }
 
@@ -207,12 +209,18 @@ void GroupSearch::begin_trials(const Cell& cell, Scratch& s) const {
     for (const int slot : cell.slots) s.before.push_back(e_.geometry(slot));
     const Window& w = cell.window;
     s.planes.window = w;
-    s.planes.stride = (w.x1 - w.x0 + kRowPadding + 15) / 16 * 16;
-    const size_t size = static_cast<size_t>(w.y1 - w.y0) * s.planes.stride;
+    s.planes.stride = (w.x1 - w.x0 + 2 * kRowPadding + 15) / 16 * 16;
+    const size_t rows = w.y1 - w.y0, size = rows * s.planes.stride;
     const size_t needed = 7 * (size + s.planes.stride) + kRowPadding;
     if (s.memory.size() < needed) s.memory.resize(needed);
     for (int p = 0; p < 7; ++p) s.planes.planes[p] = s.memory.data() + p * size;
     s.planes.row = s.memory.data() + 7 * size;
+    s.touched.resize(2 * rows);
+    s.columns.resize(cell.slots.size() + 1);
+    s.crossing.resize(cell.slots.size() + 1);
+    s.planes.touched = s.touched.data();
+    s.planes.columns = s.columns.data();
+    s.planes.crossing = s.crossing.data();
     e_.canvas_.kernels().group_remove(e_.canvas_.view(), s.planes, s.before.data(), static_cast<int>(s.before.size()));
 }
 
@@ -230,7 +238,7 @@ float GroupSearch::try_motion(const Cell& cell, int level, Scratch& s, const Mot
 }
 
 void GroupSearch::refine(const Cell& cell, int level, Scratch& s, Motion& best, float& best_cost) const {
-    const int step = e_.params_.group_row_step, terms = best.turns() ? 6 : 2;
+    const int step = row_step_of(level, e_.params_.group_row_step), terms = best.turns() ? 6 : 2;
     for (int pass = 0; pass < 2; ++pass) {
         const Motion center = best;
         for (int k = 0; k < terms; ++k)
@@ -247,7 +255,7 @@ void GroupSearch::refine(const Cell& cell, int level, Scratch& s, Motion& best, 
 }
 
 void GroupSearch::search(Cell& cell, int level, Scratch& s) const {
-    const int px = cell_px_of(level), step = e_.params_.group_row_step;
+    const int px = cell_px_of(level), step = row_step_of(level, e_.params_.group_row_step);
     const float lambda = cell_lambda(cell, px);
     const Window square = {cell.column * px, cell.row * px, std::min(e_.width_, (cell.column + 1) * px),
                            std::min(e_.height_, (cell.row + 1) * px)};

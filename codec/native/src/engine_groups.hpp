@@ -33,6 +33,8 @@ private:
     // What a worker needs to try one cell.
     struct Scratch {
         std::vector<float> memory;
+        std::vector<int> touched, crossing;
+        std::vector<Columns> columns;
         std::vector<Geometry> before, after;
         GroupScratch planes;
     };

@@ -56,10 +56,19 @@ struct BirthScore {
     float constant;        // rise in squared error at colour 0 (normalised only)
 };
 
-// Scratch of a group trial: what remains when the group's splats are taken out, over a window.
+// Columns of one splat in one row, and its exponent there: u = u0 + a x, half_v2 = -v^2 / 2.
+struct Columns {
+    int x0, x1;
+    float u0, half_v2, v;
+};
+
+// Scratch of a group trial: what goes when the group's splats are taken out, over a window.
 struct GroupScratch {
-    float* planes[7];  // removed w c (3), removed w, removed additive (3); each window_height * stride
-    float* row;       // [7, stride], one row while a trial runs
+    float* planes[7];   // removed w c (3), removed w, removed additive (3); each [window height, stride]
+    int* touched;       // [window height, 2] first and one past the last column that removing touches
+    float* row;         // [7, stride], one row while a trial runs
+    Columns* columns;   // [splats], of the splats that cross that row ...
+    int* crossing;      // [splats], ... and which they are
     size_t stride;
     Window window;
 };

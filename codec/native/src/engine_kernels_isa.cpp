@@ -19,14 +19,6 @@ inline vint lane_indices() {
 
 constexpr float kSmallestWeight = 1e-3f;
 
-// Columns of one splat in one row, and its exponent's constant part there.
-struct Columns {
-    int x0, x1;
-    float u0;      // u = u0 + a x
-    float half_v2; // -v^2 / 2
-    float v;
-};
-
 inline bool columns_of(const Geometry& g, int y, int width, Columns& s) {
     if (y < g.row_begin || y >= g.row_end) return false;
     const float dy = static_cast<float>(y) - g.y;
@@ -262,50 +254,68 @@ void group_remove(const CanvasView& canvas, GroupScratch& scratch, const Geometr
     const Window& win = scratch.window;
     const size_t size = static_cast<size_t>(win.y1 - win.y0) * scratch.stride;
     for (float* plane : scratch.planes) std::fill_n(plane, size, 0.f);
-    for (int i = 0; i < count; ++i) {
-        const Geometry& g = geometries[i];
-        for (int y = std::max(win.y0, g.row_begin); y < std::min(win.y1, g.row_end); ++y) {
+    for (int y = win.y0; y < win.y1; ++y) {
+        int* touched = scratch.touched + 2 * (y - win.y0);
+        touched[0] = win.x1;
+        touched[1] = win.x0;
+        float* row[7];
+        for (int p = 0; p < 7; ++p) row[p] = scratch.planes[p] + (y - win.y0) * scratch.stride;
+        for (int i = 0; i < count; ++i) {
             Columns s{};
-            if (!columns_of(g, y, canvas.width, s)) continue;
-            float* row[7];
-            for (int p = 0; p < 7; ++p) row[p] = scratch.planes[p] + (y - win.y0) * scratch.stride;
-            add_row(g, s, -1.f, row, win.x0, lanes);
+            if (!columns_of(geometries[i], y, canvas.width, s)) continue;
+            add_row(geometries[i], s, -1.f, row, win.x0, lanes);
+            touched[0] = std::min(touched[0], s.x0);
+            touched[1] = std::max(touched[1], s.x1);
         }
     }
+}
+
+// Squared error gained in one row, columns x0..x1, by what is in scratch.row.
+inline double row_change(const CanvasView& canvas, const GroupScratch& scratch, int y, int x0, int x1, vint lanes) {
+    const Row at = row_of(canvas, y);
+    const float* row[7];
+    for (int p = 0; p < 7; ++p) row[p] = scratch.row + p * scratch.stride - scratch.window.x0;
+    vfloat luma{}, chroma{};
+    for (int x = x0; x < x1; x += LANES) {
+        const vfloat added = load(row[3] + x);
+        vfloat weight = load(at.weight + x) + added;
+        weight = weight < kSmallestWeight ? splat(kSmallestWeight) : weight;
+        const vfloat inverse = 1.f / weight;
+        const vint inside = lanes + x < x1;
+        for (int k = 0; k < 3; ++k) {
+            vfloat d = (load(row[k] + x) - load(at.picture[k] + x) * added) * inverse + load(row[4 + k] + x);
+            d = inside ? d : vfloat{};
+            (k ? chroma : luma) += d * (d + 2.f * load(at.error[k] + x));
+        }
+    }
+    return sum(luma + canvas.chroma_weight * chroma);
 }
 
 double group_trial(const CanvasView& canvas, const GroupScratch& scratch, const Geometry* geometries, int count,
                    int row_step) {
     const vint lanes = lane_indices();
     const Window& win = scratch.window;
-    const int columns = win.x1 - win.x0;
-    const size_t pitch = scratch.stride;
     double total = 0;
     for (int y = win.y0; y < win.y1; y += row_step) {
+        const int* touched = scratch.touched + 2 * (y - win.y0);
+        int x0 = touched[0], x1 = touched[1], crossing = 0;
+        for (int i = 0; i < count; ++i) {
+            Columns& s = scratch.columns[crossing];
+            if (!columns_of(geometries[i], y, canvas.width, s)) continue;
+            scratch.crossing[crossing++] = i;
+            x0 = std::min(x0, s.x0);
+            x1 = std::max(x1, s.x1);
+        }
+        if (x0 >= x1) continue;
         float* row[7];
         for (int p = 0; p < 7; ++p) {
-            row[p] = scratch.row + p * pitch;
-            std::memcpy(row[p], scratch.planes[p] + (y - win.y0) * pitch, pitch * sizeof(float));
+            row[p] = scratch.row + p * scratch.stride;
+            const float* removed = scratch.planes[p] + (y - win.y0) * scratch.stride;
+            for (int x = x0 - win.x0; x < x1 - win.x0 + LANES; x += LANES) store(row[p] + x, load(removed + x));
         }
-        for (int i = 0; i < count; ++i) {
-            Columns s{};
-            if (columns_of(geometries[i], y, canvas.width, s)) add_row(geometries[i], s, 1.f, row, win.x0, lanes);
-        }
-        const Row at = row_of(canvas, y);
-        vfloat luma{}, chroma{};
-        for (int x = 0; x < columns; x += LANES) {
-            const vfloat added = load(row[3] + x);
-            vfloat weight = load(at.weight + win.x0 + x) + added;
-            weight = weight < kSmallestWeight ? splat(kSmallestWeight) : weight;
-            const vfloat inverse = 1.f / weight;
-            const vint inside = lanes + x < columns;
-            for (int k = 0; k < 3; ++k) {
-                vfloat d = (load(row[k] + x) - load(at.picture[k] + win.x0 + x) * added) * inverse + load(row[4 + k] + x);
-                d = inside ? d : vfloat{};
-                (k ? chroma : luma) += d * (d + 2.f * load(at.error[k] + win.x0 + x));
-            }
-        }
-        total += sum(luma + canvas.chroma_weight * chroma);
+        for (int i = 0; i < crossing; ++i)
+            add_row(geometries[scratch.crossing[i]], scratch.columns[i], 1.f, row, win.x0, lanes);
+        total += row_change(canvas, scratch, y, x0, x1, lanes);
     }
     return total * row_step;
 }

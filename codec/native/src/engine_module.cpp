@@ -1,11 +1,13 @@
 // Python bindings of the closed-loop engines.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unordered_map.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 
 #include "engine_key.hpp"
@@ -57,6 +59,12 @@ void check_picture(size_t height, size_t width, const Canvas& canvas, const char
 void check_map(const Floats2& map, const Canvas& canvas) {
     expect(map.shape(0), (canvas.height() + 15) / 16, "lambda map rows");
     expect(map.shape(1), (canvas.width() + 15) / 16, "lambda map columns");
+}
+
+void check_slot(const PEngine& e, int slot) {
+    const int slots = static_cast<int>(e.splats().size() / kFields);
+    if (slot < 0 || slot >= slots || e.splats()[static_cast<size_t>(slot) * kFields + 8] == kKindDead)
+        throw std::invalid_argument("slot: expected a live one below " + std::to_string(slots) + ", got " + std::to_string(slot));
 }
 
 nb::dict to_dict(const PResult& r) {
@@ -155,12 +163,35 @@ void bind_p(nb::module_& m) {
              nb::arg("max_births") = 12, nb::arg("density") = 2, nb::arg("group_row_step") = 1,
              nb::arg("cell_affine") = true, nb::arg("cell_shift") = true, nb::arg("budget_s") = 0.,
              "Encodes the target; returns the commands and figures. The state inside moves on with them.")
+        .def(
+            "model",
+            [](PEngine& e, int slot) {
+                check_slot(e, slot);
+                const QuadraticModel model = e.model(slot);
+                return nb::make_tuple(to_numpy(std::vector<float>(model.gradient, model.gradient + 8), {8}),
+                                      to_numpy(std::vector<float>(model.hessian, model.hessian + 64), {8, 8}));
+            },
+            nb::arg("slot"), "Gradient [8] and Gauss-Newton matrix [8, 8] of one live splat: px, log units, 1/255.")
+        .def(
+            "trial",
+            [](PEngine& e, int slot, std::optional<std::vector<int32_t>> after) {
+                check_slot(e, slot);
+                if (after) expect(after->size(), kFields, "splat fields");
+                return e.trial(slot, after ? after->data() : nullptr);
+            },
+            nb::arg("slot"), nb::arg("after").none(),
+            "Change of squared error if a live splat became `after` (9 fields), or went (None).")
         .def("splats", [](const PEngine& e) { return to_numpy(e.splats(), {e.splats().size() / kFields, static_cast<size_t>(kFields)}); },
              "The state inside, [slots, 9].")
         .def("vectors", [](const PEngine& e) {
             const size_t columns = (e.canvas().width() + 15) / 16;
             return to_numpy(e.vectors(), {e.vectors().size() / 2 / columns, columns, 2});
         }, "The vectors inside, [rows, columns, 2].")
+        .def("luma", [](const PEngine& e) {
+            std::vector<uint8_t> out(static_cast<size_t>(e.canvas().width()) * e.canvas().height());
+            e.canvas().luma(out.data());
+            return to_numpy(out, {static_cast<size_t>(e.canvas().height()), static_cast<size_t>(e.canvas().width())});
+        }, "Luma of the state inside, uint8 [H, W].")
         .def("picture", [](const PEngine& e) {
             std::vector<float> out(static_cast<size_t>(3) * e.canvas().width() * e.canvas().height());
             e.canvas().picture(out.data());
@@ -226,7 +257,24 @@ void bind_key(nb::module_& m) {
 
 }  // namespace
 
+nb::object to_ycc(const Rgb& rgb, int threads) {
+    const int height = static_cast<int>(rgb.shape(0)), width = static_cast<int>(rgb.shape(1));
+    const size_t plane = static_cast<size_t>(height) * width;
+    std::vector<float> out(3 * plane);
+    {
+        nb::gil_scoped_release release;
+        shared_pool(threads).parallel_for(height, [&](int y) {
+            float* const rows[3] = {&out[y * static_cast<size_t>(width)], &out[plane + y * static_cast<size_t>(width)],
+                                    &out[2 * plane + y * static_cast<size_t>(width)]};
+            convert_row(rgb.data() + static_cast<size_t>(y) * width * 3, width, rows);
+        });
+    }
+    return to_numpy(out, {3, static_cast<size_t>(height), static_cast<size_t>(width)});
+}
+
 void register_engine(nb::module_& m) {
+    m.def("to_ycc", &to_ycc, nb::arg("rgb"), nb::arg("threads"),
+          "Y, Cb, Cr of a picture uint8 [H, W, 3] (BT.601, full range), float32 [3, H, W].");
     bind_p(m);
     bind_key(m);
 }

@@ -84,6 +84,22 @@ double PEngine::squared_error() {
     return canvas_.squared_error();
 }
 
+QuadraticModel PEngine::model(int slot) {
+    refresh_canvas();
+    const Geometry g = geometry(slot);
+    QuadraticModel model;
+    canvas_.kernels().quadratic(canvas_.view(), g, make_shape_forms(fields(slot), g), model);
+    return model;
+}
+
+double PEngine::trial(int slot, const int32_t* after) {
+    refresh_canvas();
+    const Geometry now = geometry(slot);
+    if (!after) return canvas_.kernels().trial(canvas_.view(), &now, nullptr);
+    const Geometry then = make_geometry(after, height_);
+    return canvas_.kernels().trial(canvas_.view(), &now, &then);
+}
+
 float PEngine::lambda_at(int x_px, int y_px) const {
     const int columns = (width_ + kMapCell - 1) / kMapCell;
     const int x = clamp(x_px, 0, width_ - 1) / kMapCell, y = clamp(y_px, 0, height_ - 1) / kMapCell;

@@ -76,6 +76,11 @@ public:
     // Encodes the target set last. lambda_map: factor on lambda, [rows16, columns16].
     PResult encode(const std::vector<Flow>& flows, const float* lambda_map, const PParams& params);
 
+    // For tests: the Gauss-Newton model of one live splat, natural units; the change of squared error if it became
+    // `fields` (9 values), or went (null).
+    QuadraticModel model(int slot);
+    double trial(int slot, const int32_t* after);
+
     const std::vector<int32_t>& splats() const { return splats_; }
     const std::vector<int32_t>& vectors() const { return vectors_; }
     const Canvas& canvas() const { return canvas_; }

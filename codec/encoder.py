@@ -1,0 +1,272 @@
+"""Pictures in, frames out: orchestration of importance, motion, the closed loops and packing."""
+
+import logging
+import time
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from codec.bitstream.epoch import pack_epoch
+from codec.bitstream.frame import parse_frame, serialize_key, serialize_p
+from codec.config import EncoderConfig
+from codec.engine import KeyFrameFit, KeyPlan, PFrameEngine, PFrameFigures, PFramePlan
+from codec.errors import ConfigError
+from codec.importance import ImportanceModel
+from codec.motion import FlowEstimator
+from codec.rate_control import BitrateControl, LambdaPair, lambda_map_of, lambda_of_quality, rhythm_factor
+from codec.scene import SceneCutTest
+from codec.slots import blocks_for
+from codec.state import apply_frame, state_hash
+from codec.types import EncodedFrame, EpochRecord, FloatArray, FrameStats, PCommands, SplatState, Steps
+
+__all__ = ["Encoder"]
+
+logger = logging.getLogger(__name__)
+
+_IMPORTANCE_EVERY = {"best": 1, "live": 6}  # frames between looks for faces and people
+_SPARE_BLOCKS = 0.12  # of the blocks a key frame fills, for births
+_CALM_SHARE = 0.12  # changed splats below which a scene is calm
+_KEY_PLANS = {
+    "best": KeyPlan(),
+    "live": KeyPlan(iterations=40, quantized_iterations=0, refit_iterations=0, sweeps=3, start_factor=0.8),
+}
+_PACK_RESERVE_MS = 1.5  # kept back of a budget for packing at first; then follows what packing took
+_BASE_SPACING_PX, _LARGE_BASE_SPACING_PX, _LARGE_PX = 48, 96, 1280 * 720
+
+
+class Encoder:
+    """Encodes pictures of one size; holds the state that every decoder of its frames holds.
+
+    Not for two threads at once. `state` is the truth after the last frame; `last_changed` [slots] has the frame number
+    at which each slot last changed, -1 for never.
+    """
+
+    def __init__(self, config: EncoderConfig, state: SplatState | None = None) -> None:
+        """Make an encoder; with a state, as of another encoder that died, it goes on from there without a key frame.
+
+        Raises ConfigError if the state is of another size.
+        """
+        self._config = config
+        self._importance = ImportanceModel() if config.importance else None
+        self._weights: FloatArray | None = None
+        self._flow = FlowEstimator(config.effort)
+        self._scene = SceneCutTest()
+        self._rate = self._bitrate_control()
+        self._engine: PFrameEngine | None = None
+        self._luma: npt.NDArray[np.uint8] | None = None
+        self._frames = 0
+        self._frames_since_key = 0
+        self._share_changed = 1.0
+        self._pack_ms = _PACK_RESERVE_MS
+        self.state: SplatState | None = state
+        self.last_changed = np.full(0 if state is None else state.epoch.slots, -1, np.int64)
+        if state is not None:
+            self._adopt(state)
+
+    def encode(
+        self, rgb: npt.NDArray[np.uint8], *, budget_ms: float | None = None, force_key: bool = False
+    ) -> EncodedFrame:
+        """Encode the next picture, uint8 [H, W, 3].
+
+        budget_ms bounds the wall time of a P-frame, the most useful work first; by default `latency_ms` where the
+        effort is "live" and nothing where it is "best". Raises ConfigError for a picture of another size.
+        """
+        started, cpu_started = time.perf_counter(), time.process_time()
+        self._check(rgb)
+        if budget_ms is None and self._config.effort == "live":
+            budget_ms = self._config.latency_ms
+        stages: dict[str, float] = {}
+        luma = _luma(rgb)
+        cut = self._scene.is_cut(luma)
+        weights = self._importance_weights(rgb, stages)
+        if self.state is None or self._engine is None or force_key or cut:
+            frame = self._encode_key(rgb, weights, stages)
+        else:
+            deadline = None if budget_ms is None else started + budget_ms / 1000
+            frame = self._encode_p(rgb, luma, weights, deadline, stages)
+        self._luma = luma
+        self._frames += 1
+        stats = replace(
+            frame.stats,
+            encode_ms=(time.perf_counter() - started) * 1000,
+            cpu_ms=(time.process_time() - cpu_started) * 1000,
+            stages_ms=stages,
+        )
+        return replace(frame, stats=stats)
+
+    def close(self) -> None:
+        """Free what MediaPipe holds. The encoder is of no use afterwards."""
+        if self._importance is not None:
+            self._importance.close()
+            self._importance = None
+
+    # -- parts of a frame
+
+    def _check(self, rgb: npt.NDArray[np.uint8]) -> None:
+        """Raise ConfigError unless the picture is what the configuration says."""
+        expected = (self._config.height_px, self._config.width_px, 3)
+        if rgb.shape != expected or rgb.dtype != np.uint8:
+            raise ConfigError(f"picture: expected uint8 {expected}, got {rgb.dtype} {rgb.shape}")
+
+    def _importance_weights(self, rgb: npt.NDArray[np.uint8], stages: dict[str, float]) -> FloatArray:
+        """Return the weight of each 16 px block, all one where importance is off."""
+        started = time.perf_counter()
+        if self._importance is None:
+            rows, columns = -(-self._config.height_px // 16), -(-self._config.width_px // 16)
+            if self._weights is None:
+                self._weights = np.ones((rows, columns), np.float32)
+        elif self._weights is None or self._frames % _IMPORTANCE_EVERY[self._config.effort] == 0:
+            self._weights = self._importance.weights(rgb)
+        stages["importance"] = (time.perf_counter() - started) * 1000
+        return self._weights
+
+    def _lambdas(self) -> LambdaPair:
+        """Return the lambdas of the quality that holds now."""
+        return lambda_of_quality(self._config.quality if self._rate is None else self._rate.quality)
+
+    def _bitrate_control(self) -> BitrateControl | None:
+        """Return a control where a bitrate is asked for."""
+        config = self._config
+        if config.bitrate_kbps is None:
+            return None
+        return BitrateControl(config.bitrate_kbps, config.fps[0] / config.fps[1], config.width_px, config.height_px)
+
+    def _encode_key(self, rgb: npt.NDArray[np.uint8], weights: FloatArray, stages: dict[str, float]) -> EncodedFrame:
+        """Begin an epoch."""
+        config = self._config
+        epoch = self._new_epoch(blocks=1)
+        fitter = KeyFrameFit(epoch, config.max_splats, config.threads, config.seed)
+        commands = fitter.fit(rgb, weights, lambda_map_of(weights), self._lambdas().key, _KEY_PLANS[config.effort])
+        stages.update(fitter.stages_ms)
+        started = time.perf_counter()
+        epoch = self._new_epoch(blocks=self._blocks(len(commands.splats)))
+        number = 0 if self.state is None else self.state.frame_number + 1
+        parts = serialize_key(epoch, number, commands)
+        state = SplatState.empty(epoch)
+        state.frame_number = number - 1
+        apply_frame(state, parse_frame(parts, epoch))
+        self.last_changed = np.full(epoch.slots, number, np.int64)
+        self._adopt(state)
+        stages["pack"] = (time.perf_counter() - started) * 1000
+        record = pack_epoch(epoch)
+        size = len(record) + sum(map(len, parts))
+        self._frames_since_key = 0
+        self._share_changed = 1.0
+        if self._rate is not None:
+            self._rate.add_frame(8 * size, key=True)
+        return self._frame("key", parts, record, size, len(commands.splats))
+
+    def _encode_p(
+        self,
+        rgb: npt.NDArray[np.uint8],
+        luma: npt.NDArray[np.uint8],
+        weights: FloatArray,
+        deadline: float | None,
+        stages: dict[str, float],
+    ) -> EncodedFrame:
+        """Move the state nearer to the picture."""
+        assert self.state is not None and self._engine is not None
+        state, engine = self.state, self._engine
+        self._frames_since_key += 1
+        started = time.perf_counter()
+        engine.set_target(rgb)
+        flows = self._flows(luma)
+        stages["flow"] = (time.perf_counter() - started) * 1000
+        commands, figures = engine.encode(flows, lambda_map_of(weights), self._plan(deadline))
+        stages.update(figures.stages_ms)
+        started = time.perf_counter()
+        before = state.copy()
+        number = state.frame_number + 1
+        engine.store(state)
+        state.frame_number = number
+        hash16 = state_hash(state) if self._hash_due() else None
+        parts = serialize_p(before, number, commands, hash16=hash16)
+        self.last_changed[np.any(before.splats != state.splats, axis=1)] = number
+        self._note_p(commands, figures)
+        size = sum(map(len, parts))
+        if self._rate is not None:
+            self._rate.add_frame(8 * size, key=False)
+        stages["pack"] = (time.perf_counter() - started) * 1000
+        self._pack_ms += 0.2 * (stages["pack"] - self._pack_ms)
+        return self._frame("p", parts, None, size, figures.changed)
+
+    def _flows(self, luma: npt.NDArray[np.uint8]) -> list[FloatArray]:
+        """Return the flows offered to the cells: from the last source and, at "best", from the state's picture too."""
+        assert self._engine is not None
+        sources = [] if self._luma is None else [self._luma]
+        if self._config.effort == "best" or self._luma is None:
+            sources.append(self._engine.luma())
+        flows = (self._flow.flow(source, luma) for source in sources)
+        return [flow for flow in flows if flow is not None]
+
+    def _plan(self, deadline: float | None) -> PFramePlan:
+        """Return the work of the next P-frame."""
+        calm = self._share_changed < _CALM_SHARE
+        lambda_ = self._lambdas().p * rhythm_factor(self._frames_since_key, calm)
+        if deadline is None:
+            return PFramePlan(lambda_)
+        left_s = deadline - time.perf_counter() - 1.3 * self._pack_ms / 1000
+        return PFramePlan(lambda_, sweeps=2, group_row_step=2, cell_affine=False, budget_s=max(left_s, 0.001))
+
+    def _note_p(self, commands: PCommands, figures: PFrameFigures) -> None:
+        """Keep what later frames are planned by."""
+        assert self.state is not None
+        live = int(np.count_nonzero(self.state.splats[:, 8]))
+        self._share_changed += 0.3 * (figures.changed / max(live, 1) - self._share_changed)
+
+    def _hash_due(self) -> bool:
+        """Return whether this frame carries the state's hash: one a second does."""
+        return self._frames % max(1, round(self._config.fps[0] / self._config.fps[1])) == 0
+
+    def _frame(
+        self, kind: str, parts: tuple[bytes, ...], record: bytes | None, size_bytes: int, changed: int
+    ) -> EncodedFrame:
+        """Return a frame of the present state, its times still to be filled in."""
+        assert self.state is not None
+        splats = int(np.count_nonzero(self.state.splats[:, 8]))
+        stats = FrameStats(self._frames, kind, size_bytes, 0.0, 0.0, splats, changed, {})
+        epoch = self.state.epoch.epoch
+        return EncodedFrame(epoch, self.state.frame_number, kind, parts, record, stats, state_hash(self.state))
+
+    # -- epochs
+
+    def _new_epoch(self, blocks: int) -> EpochRecord:
+        """Return the record of the epoch after this one."""
+        config = self._config
+        large = config.width_px * config.height_px > _LARGE_PX
+        return EpochRecord(
+            epoch=0 if self.state is None else (self.state.epoch.epoch + 1) % 65536,
+            width_px=config.width_px,
+            height_px=config.height_px,
+            fps=config.fps,
+            layers=(blocks,),
+            base_spacing_px=_LARGE_BASE_SPACING_PX if large else _BASE_SPACING_PX,
+            steps=Steps(),
+            tables=1,
+        )
+
+    def _blocks(self, splats: int) -> int:
+        """Return the blocks for a key frame of so many splats: its own, one more a part, and spare ones."""
+        filled = blocks_for(splats)
+        parts = 1 + splats // 150
+        return min(1024, filled + parts + max(4, round(_SPARE_BLOCKS * filled)))
+
+    def _adopt(self, state: SplatState) -> None:
+        """Make a state the present one and load the engine with it."""
+        epoch = state.epoch
+        if (epoch.width_px, epoch.height_px) != (self._config.width_px, self._config.height_px):
+            raise ConfigError(
+                f"state: expected one of {self._config.width_px}x{self._config.height_px} px, "
+                f"got {epoch.width_px}x{epoch.height_px}"
+            )
+        self.state = state
+        self._engine = PFrameEngine(epoch, self._config.threads)
+        self._engine.load(state)
+
+
+def _luma(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return BT.601 luma of a picture [H, W, 3], uint8 [H, W]."""
+    import cv2
+
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)

@@ -1,0 +1,138 @@
+"""The P-frame engine behind typed calls: a state and a picture in, commands out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from codec.bitstream.tables import cost_tables
+from codec.native import _native
+from codec.render import render
+from codec.slots import cell_ranks
+from codec.types import CellLevel, EpochRecord, FloatArray, PCommands, ShiftLevel, SplatState
+
+__all__ = ["CHROMA_WEIGHT", "PFrameEngine", "PFrameFigures", "PFramePlan"]
+
+CHROMA_WEIGHT = 0.7  # of squared error in Cb and Cr against Y, in P-frames
+
+_SHARE_OF_DENSITY = (0.01, 0.05)  # changed splats a slot: below the first, density 1; below the second, 2; else 3
+
+
+@dataclass(frozen=True)
+class PFramePlan:
+    """How much work one P-frame may take."""
+
+    lambda_: float  # squared error (0..255 scale) that one bit must save
+    sweeps: int = 3
+    max_births: int = 12
+    group_row_step: int = 1  # rows between those that trials of motion candidates look at
+    cell_affine: bool = True
+    cell_shift: bool = True
+    budget_s: float = 0.0  # wall time after which the engine stops starting work; 0: none
+
+
+@dataclass(frozen=True)
+class PFrameFigures:
+    """What the engine did."""
+
+    changed: int  # splats updated, born or dead
+    unvisited: int  # splats the budget left out
+    trials: int
+    matrices: int
+    squared_error: float
+    stages_ms: dict[str, float]
+
+
+class PFrameEngine:
+    """Holds the picture of one state and moves both on, frame by frame. Not for two threads at once."""
+
+    def __init__(self, epoch: EpochRecord, threads: int, table_set: int = 0) -> None:
+        """Make an engine for states of this epoch; load() one before encode()."""
+        steps = epoch.steps
+        self._epoch = epoch
+        self._threads = threads
+        self._share_changed = 0.02
+        self._engine = _native.PEngine(
+            epoch.width_px,
+            epoch.height_px,
+            epoch.slots,
+            CHROMA_WEIGHT,
+            [steps.mean, steps.shape, steps.luma, steps.chroma],
+            cost_tables(table_set),
+            cell_ranks(epoch.width_px, epoch.height_px).ravel().tolist(),
+            threads,
+        )
+
+    def load(self, state: SplatState) -> None:
+        """Take a state over, as after a key frame or from another encoder."""
+        base_only = SplatState(state.epoch, np.zeros_like(state.splats), state.base, state.vectors)
+        base = render(base_only, threads=self._threads)
+        self._engine.load(state.splats, state.vectors, state.base, base)
+
+    def set_target(self, rgb: npt.NDArray[np.uint8]) -> None:
+        """Set the frame to encode, [H, W, 3]."""
+        self._engine.set_target(rgb)
+
+    def luma(self) -> npt.NDArray[np.uint8]:
+        """Return the luma of the state's picture, [H, W]."""
+        return self._engine.luma()
+
+    def encode(self, flows: Sequence[FloatArray], lambda_map: FloatArray, plan: PFramePlan) -> tuple[PCommands, PFrameFigures]:
+        """Work out the commands that bring the state nearer to the target; the state inside moves on with them.
+
+        flows: px, float32 [2, H, W] each; lambda_map: factor on lambda for each 16 px block, float32 [rows, columns].
+        """
+        found = self._engine.encode(
+            list(flows),
+            lambda_map,
+            plan.lambda_,
+            sweeps=plan.sweeps,
+            max_births=plan.max_births,
+            density=self._density(),
+            group_row_step=plan.group_row_step,
+            cell_affine=plan.cell_affine,
+            cell_shift=plan.cell_shift,
+            budget_s=plan.budget_s,
+        )
+        commands = _commands(found)
+        updated = len(commands.update_slots) + len(commands.death_slots)
+        self._share_changed = 0.5 * self._share_changed + 0.5 * updated / self._epoch.slots
+        figures = PFrameFigures(
+            changed=updated + len(commands.births),
+            unvisited=found["unvisited"],
+            trials=found["trials"],
+            matrices=found["matrices"],
+            squared_error=found["squared_error"],
+            stages_ms={name: found[f"{name}_ms"] for name in ("render", "cells", "sweeps", "births")},
+        )
+        return commands, figures
+
+    def store(self, state: SplatState) -> None:
+        """Write the splats and vectors that the engine holds now into a state of its epoch."""
+        state.splats[...] = self._engine.splats()
+        state.vectors[...] = self._engine.vectors()
+
+    def _density(self) -> int:
+        """Return the context that costs of updates assume, from how many changed lately."""
+        return 1 + sum(self._share_changed >= share for share in _SHARE_OF_DENSITY)
+
+
+def _commands(found: dict[str, object]) -> PCommands:
+    """Return the engine's dictionary as commands; empty levels are left out."""
+    levels = [CellLevel(on != 0, vectors, affine) for on, vectors, affine in found["cells"]]  # type: ignore[attr-defined]
+    any_on = any(bool(level.on.any()) for level in levels)
+    shifts = [None if shift is None else ShiftLevel(shift) for shift in found["shifts"]]  # type: ignore[attr-defined]
+    return PCommands(
+        cells=(levels[0], levels[1], levels[2], levels[3]) if any_on else None,
+        shifts=(shifts[0], shifts[1]),
+        update_slots=_ints(found["update_slots"]),
+        update_deltas=_ints(found["update_deltas"]),
+        death_slots=_ints(found["death_slots"]),
+        births=_ints(found["births"]),
+    )
+
+
+def _ints(values: object) -> npt.NDArray[np.int32]:
+    """Return an array of the engine as int32."""
+    return np.asarray(values, np.int32)
