@@ -1,0 +1,56 @@
+// One canvas with one publisher's picture: its size on the device, when it draws, and PNGs of it. Runs in a worker or on the page.
+
+import { RenderError } from './gl.js';
+import { PictureRenderer } from './renderer.js';
+
+/** @typedef {import('../codec/state.js').SplatState} SplatState */
+
+const MAX_CANVAS_PX = 4096;
+
+export class PictureView {
+  /**
+   * @param {OffscreenCanvas | HTMLCanvasElement} canvas
+   * @param {() => void} onrestored the context came back: draw again
+   */
+  constructor(canvas, onrestored) {
+    this.canvas = canvas;
+    this.renderer = new PictureRenderer(canvas);
+    this.renderer.onrestored = onrestored;
+    this.tileWidth = 0;
+    this.outlines = false;
+  }
+
+  /** Follow the tile's size. @param {number} width device px; the height follows from the picture */
+  setTile(width) {
+    this.tileWidth = Math.min(MAX_CANVAS_PX, Math.max(0, Math.round(width)));
+  }
+
+  /** Bring the canvas to the size its picture is drawn at. @param {SplatState} state */
+  fit({ epoch }) {
+    const coded = this.renderer.device.software || this.tileWidth === 0;
+    const width = coded ? epoch.widthPx : this.tileWidth;
+    const height = coded ? epoch.heightPx : Math.max(1, Math.min(MAX_CANVAS_PX, Math.round((width * epoch.heightPx) / epoch.widthPx)));
+    if (this.canvas.width !== width) this.canvas.width = width;
+    if (this.canvas.height !== height) this.canvas.height = height;
+  }
+
+  /** @param {SplatState} state */
+  draw(state) {
+    this.fit(state);
+    this.renderer.draw(state, { outlines: this.outlines });
+  }
+
+  /** The picture at the coded size. @param {SplatState} state @returns {Promise<Blob>} a PNG */
+  async png(state) {
+    const { width, height, rgba } = this.renderer.read(state);
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext('2d');
+    if (!context) throw new RenderError('no 2D canvas');
+    context.putImageData(new ImageData(rgba, width, height), 0, 0);
+    return canvas.convertToBlob({ type: 'image/png' });
+  }
+
+  close() {
+    this.renderer.close();
+  }
+}
