@@ -159,8 +159,8 @@ class StreamReceiver:
         part = parse_patch_part(record.body, self._empty.epoch)
         if part.epoch != self._empty.epoch.epoch:
             return
-        to = unwrap_number(part.to, self._last)
-        since = -1 if part.since < 0 else to - ((part.to - part.since) & 0xFFFF)
+        to = unwrap_number(part.number, self._last)
+        since = -1 if part.since < 0 else to - ((part.number - part.since) & 0xFFFF)
         exact = self.state is not None and not self._is_bad
         if self.state is not None and exact and not since <= self.state.frame_number < to:
             return

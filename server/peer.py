@@ -13,7 +13,7 @@ import struct
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
@@ -46,7 +46,7 @@ NTP_EPOCH_S = 2208988800  # 1970 in NTP's seconds
 VIDEO_TIME_BASE = Fraction(1, 90_000)
 AUDIO_TIME_BASE = Fraction(1, 48_000)
 MAX_DECODE_QUEUE = 60  # encoded frames that wait for aiortc's decoder thread; beyond: on from the next key frame
-PacketOfAny = Packet[Any]
+PacketOfAny: TypeAlias = "Packet[Any]"  # generic in the stubs only
 AIORTC_ERRORS = (InternalError, InvalidAccessError, InvalidStateError, OperationError, ValueError)
 
 

@@ -33,7 +33,7 @@ class Vp8Encoder:
         self._bitrate_kbps = bitrate_kbps
         self._codec: VideoCodecContext | None = None
 
-    def encode(self, rgb: npt.NDArray[np.uint8], pts: int, *, key: bool) -> list[Packet[Any]]:  # [height, width, 3]
+    def encode(self, rgb: npt.NDArray[np.uint8], pts: int, *, key: bool) -> "list[Packet[Any]]":  # [height, width, 3]
         """Return the packets of one picture; pts in 1/90000 s."""
         height, width = rgb.shape[:2]
         if self._codec is None or (self._codec.width, self._codec.height) != (width, height):
@@ -113,6 +113,6 @@ class SplatVideo:
                 for track in self._tracks:
                     track.push(packet)
 
-    def _make(self, state: SplatState, pts: int, key: bool) -> list[Packet[Any]]:
+    def _make(self, state: SplatState, pts: int, key: bool) -> "list[Packet[Any]]":
         """Render a state and encode the picture."""
         return self._encoder.encode(to_rgb(render(state, threads=RENDER_THREADS)), pts, key=key)

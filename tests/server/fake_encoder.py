@@ -30,6 +30,7 @@ class FakeEncoder:
     ) -> EncodedFrame:
         """Encode a picture's brightness."""
         started = time.perf_counter()
+        record: bytes | None
         assert rgb.shape == (self.config.height_px, self.config.width_px, 3)
         if rgb.min() > WHITE_FAILS:
             raise ValueError("too white")
@@ -40,7 +41,8 @@ class FakeEncoder:
         if state is None or force_key or (state.epoch.width_px, state.epoch.height_px) != size:
             epoch, number, parts, record = self._key(rgb)
         else:
-            epoch, number, parts, record = self._p(state, rgb)
+            epoch, number, parts = self._p(state, rgb)
+            record = None
         assert self.state is not None
         elapsed_ms = (time.perf_counter() - started) * 1000
         kind = "p" if record is None else "key"
@@ -77,7 +79,7 @@ class FakeEncoder:
         self.last_changed = np.full(epoch.slots, number, np.int64)
         return epoch.epoch, number, parts, pack_epoch(epoch)
 
-    def _p(self, state: SplatState, rgb: npt.NDArray[np.uint8]) -> tuple[int, int, tuple[bytes, ...], None]:
+    def _p(self, state: SplatState, rgb: npt.NDArray[np.uint8]) -> tuple[int, int, tuple[bytes, ...]]:
         number = state.frame_number + 1
         live = np.flatnonzero(state.splats[:, 8])
         slot = live[number % len(live)]
@@ -91,4 +93,4 @@ class FakeEncoder:
         parts = serialize_p(state, number, commands, hash16=state_hash(after))
         self.state = after
         self.last_changed[slot] = number
-        return state.epoch.epoch, number, parts, None
+        return state.epoch.epoch, number, parts

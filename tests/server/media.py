@@ -50,7 +50,7 @@ class OpusToneTrack(MediaStreamTrack):
         self._number = 0
         self._began = time.monotonic()
 
-    async def recv(self) -> Packet[Any]:
+    async def recv(self) -> "Packet[Any]":
         """Return the next packet of 20 ms."""
         if self.readyState != "live":
             raise MediaStreamError

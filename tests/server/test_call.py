@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from av import AudioFrame
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -90,6 +91,7 @@ async def test_voices_are_forwarded_without_being_encoded_again(server: RunningS
     lines = await listener.expect("audio-lines")
     assert lines["lines"][0] == speaker.id
     frame = await asyncio.wait_for(listener.tracks[0].recv(), 10)
+    assert isinstance(frame, AudioFrame)
     assert frame.sample_rate == 48_000
     heard: list[bytes] = []
     session = next(iter(server.hub.calls[0]._sessions.values()))
