@@ -1,0 +1,52 @@
+"""The only importer of MediaPipe: two tasks on small pictures."""
+
+from pathlib import Path
+
+import mediapipe
+import numpy as np
+import numpy.typing as npt
+from mediapipe.tasks.python import BaseOptions, vision
+
+from codec.importance.weights import FaceBox
+from codec.types import FloatArray
+
+__all__ = ["MediaPipeDetector"]
+
+
+class MediaPipeDetector:
+    """A face detector (short range) and a person segmenter (landscape), both on the processor."""
+
+    def __init__(self, face_model: Path, person_model: Path, least_confidence: float) -> None:
+        """Load both. Raises what MediaPipe raises: OSError, RuntimeError or ValueError."""
+        self._faces = vision.FaceDetector.create_from_options(
+            vision.FaceDetectorOptions(_options(face_model), min_detection_confidence=least_confidence)
+        )
+        try:
+            self._person = vision.ImageSegmenter.create_from_options(
+                vision.ImageSegmenterOptions(_options(person_model), output_confidence_masks=True)
+            )
+        except (OSError, RuntimeError, ValueError):
+            self._faces.close()
+            raise
+
+    def look(self, rgb: npt.NDArray[np.uint8]) -> tuple[list[FaceBox], FloatArray | None]:
+        """Return the faces and how surely each pixel is a person, 0 .. 1 [h, w]."""
+        height, width = rgb.shape[:2]
+        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=rgb)
+        boxes = [detection.bounding_box for detection in self._faces.detect(image).detections]
+        faces = [(b.origin_x / width, b.origin_y / height, b.width / width, b.height / height) for b in boxes]
+        masks = self._person.segment(image).confidence_masks
+        if not masks:
+            return faces, None
+        person = np.asarray(masks[-1].numpy_view(), np.float32).reshape(height, width).copy()
+        return faces, person
+
+    def close(self) -> None:
+        """Free what MediaPipe holds."""
+        self._faces.close()
+        self._person.close()
+
+
+def _options(model: Path) -> BaseOptions:
+    """Return options with the model's bytes, so that its path does not matter."""
+    return BaseOptions(model_asset_buffer=model.read_bytes(), delegate=BaseOptions.Delegate.CPU)
