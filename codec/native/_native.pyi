@@ -2,7 +2,7 @@
 Native kernels of the codec. Arrays are C-contiguous; the GIL is released while a kernel runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import numpy
@@ -56,3 +56,88 @@ class Fit:
 
     def picture(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu')]:
         """The splats drawn: float32 [3, H, W]."""
+
+def place(target: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], importance: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, count: int, seed: int, threads: int) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]:
+    """
+    At most `count` splats to start a fit of the picture from: rows x, y px, log-scale, e1, e2, Y, Cb, Cr.
+    """
+
+def to_ycc(rgb: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)], threads: int) -> object:
+    """
+    Y, Cb, Cr of a picture uint8 [H, W, 3] (BT.601, full range), float32 [3, H, W].
+    """
+
+class PEngine:
+    """
+    The P-frame closed loop (see engine_pframe.hpp). Not for two threads at once.
+    """
+
+    def __init__(self, width: int, height: int, slots: int, chroma_weight: float, steps: Sequence[int], costs: Mapping[str, Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]], cell_rank: Sequence[int], threads: int) -> None: ...
+
+    def load(self, splats: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], vectors: Annotated[NDArray[numpy.int32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], samples: Annotated[NDArray[numpy.int32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], base: Annotated[NDArray[numpy.float32], dict(shape=(3, None, None), order='C', device='cpu', writable=False)]) -> None:
+        """
+        Takes a state over: splats [slots, 9], vectors [rows, columns, 2], base samples [3, bh, bw], base picture [3, H, W].
+        """
+
+    def set_target(self, rgb: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)]) -> None:
+        """Sets the frame to encode, uint8 [H, W, 3]."""
+
+    def squared_error(self) -> float:
+        """Weighted squared error of the state against the target, 0..255 scale."""
+
+    def encode(self, flows: Sequence[Annotated[NDArray[numpy.float32], dict(shape=(2, None, None), order='C', device='cpu', writable=False)]], lambda_map: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], lambda_: float, sweeps: int = 3, max_births: int = 12, density: int = 2, group_row_step: int = 1, cell_affine: bool = True, cell_shift: bool = True, budget_s: float = 0.0) -> dict:
+        """
+        Encodes the target; returns the commands and figures. The state inside moves on with them.
+        """
+
+    def model(self, slot: int) -> tuple:
+        """
+        Gradient [8] and Gauss-Newton matrix [8, 8] of one live splat: px, log units, 1/255.
+        """
+
+    def trial(self, slot: int, after: Sequence[int] | None) -> float:
+        """
+        Change of squared error if a live splat became `after` (9 fields), or went (None).
+        """
+
+    def splats(self) -> object:
+        """The state inside, [slots, 9]."""
+
+    def vectors(self) -> object:
+        """The vectors inside, [rows, columns, 2]."""
+
+    def luma(self) -> object:
+        """Luma of the state inside, uint8 [H, W]."""
+
+    def picture(self) -> object:
+        """The picture of the state inside, YCbCr float32 [3, H, W]."""
+
+class KeyEngine:
+    """
+    The key frame's closed loop (see engine_key.hpp). Not for two threads at once.
+    """
+
+    def __init__(self, width: int, height: int, chroma_weight: float, mean_steps: Sequence[int], steps: Sequence[int], costs: Mapping[str, Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]], threads: int) -> None: ...
+
+    def set_target(self, rgb: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)]) -> None:
+        """Sets the frame to encode, uint8 [H, W, 3]."""
+
+    def load(self, splats: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], samples: Annotated[NDArray[numpy.int32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], base: Annotated[NDArray[numpy.float32], dict(shape=(3, None, None), order='C', device='cpu', writable=False)]) -> None:
+        """
+        Takes splats [n, 8] (state values, snapped to the key lattice), base samples and base picture.
+        """
+
+    def sweep(self, lambda_: float, lambda_map: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], delete_splats: bool, budget_s: float = 0.0) -> int:
+        """One sweep; returns how many splats changed or went."""
+
+    def splats(self) -> object:
+        """Splats that are left, [n, 8]."""
+
+    def bits(self) -> float:
+        """Estimated bits of all splats."""
+
+    def squared_error(self) -> float:
+        """Weighted squared error, 0..255 scale."""
+
+    def picture(self) -> object:
+        """The picture of the splats, YCbCr float32 [3, H, W]."""
