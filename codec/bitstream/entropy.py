@@ -85,7 +85,7 @@ class PlaneCoder(ABC):
 
     def ints(self, name: str, contexts: int | IntArray, values: IntArray) -> IntArray:
         """Code a plane of signed values [n], magnitudes up to 16383; those beyond the table's range by an escape."""
-        if len(values) and not (values.min() >= -MAX_INT and values.max() <= MAX_INT):
+        if not self.decodes and len(values) and not (values.min() >= -MAX_INT and values.max() <= MAX_INT):
             raise StreamStateError(f"{name}: expected -{MAX_INT}..{MAX_INT}, got {values.min()}..{values.max()}")
         limit = TABLES[name].limit
         assert limit is not None, name
@@ -108,7 +108,7 @@ class PlaneCoder(ABC):
 
     def wide(self, label: str, values: IntArray) -> IntArray:
         """Code a plane of values [n] of 0 .. 2^24 - 1 by their bit lengths."""
-        values = values.astype(np.int32)
+        values = np.zeros(len(values), np.int32) if self.decodes else values.astype(np.int32)
         lengths = self.table("wide", WIDE_NAMES.index(label), _bit_lengths(values))
         coded = np.minimum(lengths, 1)
         for length in np.bincount(lengths).nonzero()[0].tolist():
