@@ -9,6 +9,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from av import VideoFrame
 
+from codec.render import render, to_rgb
 from loadtest.client import CallClient
 from tests.server.conftest import RunningServer, until
 from tests.server.media import GreyTrack
@@ -53,7 +54,10 @@ async def test_two_viewers_share_one_encoder(server: RunningServer, http: httpx.
             picture = await asyncio.wait_for(pc.getReceivers()[0].track.recv(), 10)
         assert isinstance(picture, VideoFrame)
         assert (picture.width, picture.height) == (64, 48)
-        assert abs(float(np.median(picture.to_ndarray(format="rgb24"))) - 150) < 20
+        state = server.hub.publishers[0].state()
+        assert state is not None
+        error = picture.to_ndarray(format="rgb24").astype(float) - to_rgb(render(state))
+        assert np.abs(error).mean() < 6
     assert (await http.delete(locations[0])).status_code == 200
     assert (await http.delete(locations[0])).status_code == 404
     assert call.viewers == 1
