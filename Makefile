@@ -5,6 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 .DEFAULT_GOAL := setup
 
 VENV := .venv
@@ -25,7 +26,6 @@ APT_MEDIAPIPE := libgl1 libglib2.0-0 libegl1 libgles2
 NPM_CHROMIUM := @sparticuz/chromium@153.0.0
 
 NATIVE_SOURCES := $(wildcard codec/native/CMakeLists.txt codec/native/src/*)
-MODELS := codec/importance/models
 
 .PHONY: setup setup-test call test check format load bench clean
 
@@ -101,10 +101,10 @@ $(STAMPS)/browser: | $(STAMPS)/test
 call: setup
 	$(BIN)/splatcall serve --port $(PORT)
 
-test: setup-test check
+test: check
 	$(BIN)/pytest
 
-check:
+check: setup-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports

@@ -1,0 +1,106 @@
+"""What a .splatv file holds: epochs, frames, sizes, and the bits of each syntax element."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from codec.bitstream.container import (
+    RECORD_EPOCH,
+    RECORD_FRAME,
+    RECORD_PATCH,
+    SplatvInfo,
+    SplatvReader,
+    split_parts,
+)
+from codec.bitstream.epoch import parse_epoch
+from codec.bitstream.frame import frame_bits
+from codec.bitstream.header import parse_header
+from codec.errors import BitstreamError
+from codec.types import EpochRecord
+
+__all__ = ["FrameKindFigures", "StreamFigures", "describe_stream", "read_figures"]
+
+
+@dataclass
+class FrameKindFigures:
+    """All frames of one kind."""
+
+    frames: int = 0
+    size_bytes: int = 0
+    element_bits: Counter[str] = field(default_factory=Counter)  # ideal code lengths, by syntax element
+
+
+@dataclass
+class StreamFigures:
+    """A whole file."""
+
+    info: SplatvInfo
+    size_bytes: int
+    epochs: list[EpochRecord] = field(default_factory=list)
+    kinds: dict[str, FrameKindFigures] = field(default_factory=dict)  # "key", "p"
+    patches: int = 0
+    patch_bytes: int = 0
+
+    @property
+    def frames(self) -> int:
+        """Frames of both kinds."""
+        return sum(figures.frames for figures in self.kinds.values())
+
+
+def read_figures(path: Path) -> StreamFigures:
+    """Read a whole file; raises BitstreamError where it is none or where a frame does not parse."""
+    with path.open("rb") as file:
+        reader = SplatvReader(file)
+        figures = StreamFigures(reader.info, path.stat().st_size)
+        for record in reader.records():
+            if record.kind == RECORD_EPOCH:
+                figures.epochs.append(parse_epoch(record.body))
+            elif record.kind == RECORD_FRAME:
+                _add_frame(figures, record.body)
+            elif record.kind == RECORD_PATCH:
+                figures.patches += 1
+                figures.patch_bytes += len(record.body)
+    return figures
+
+
+def describe_stream(path: Path) -> str:
+    """Return what a file holds as text for people."""
+    figures = read_figures(path)
+    info, frames = figures.info, figures.frames
+    fps = Fraction(*info.fps)
+    rate = f", {figures.size_bytes * 8 * float(fps) / frames / 1000:.1f} kbit/s" if frames else ""
+    lines = [
+        f"{path}: {info.width_px}x{info.height_px}, {float(fps):.3f} fps, {frames} frames, "
+        f"{figures.size_bytes} bytes{rate}"
+    ]
+    lines += [
+        f"epoch {epoch.epoch}: {epoch.width_px}x{epoch.height_px}, {epoch.slots} slots in {epoch.blocks} blocks, "
+        f"base every {epoch.base_spacing_px} px, tables version {epoch.tables}"
+        for epoch in figures.epochs
+    ]
+    if figures.patches:
+        lines.append(f"patches to seek by: {figures.patches}, {figures.patch_bytes} bytes")
+    for kind, name in (("key", "key frames"), ("p", "P-frames")):
+        if kind in figures.kinds:
+            lines += _kind_lines(name, figures.kinds[kind])
+    return "\n".join(lines)
+
+
+def _add_frame(figures: StreamFigures, body: bytes) -> None:
+    if not figures.epochs:
+        raise BitstreamError("expected an epoch record before the first frame")
+    parts = split_parts(body)
+    kind = figures.kinds.setdefault(parse_header(parts[0]).kind, FrameKindFigures())
+    kind.frames += 1
+    kind.size_bytes += sum(len(part) for part in parts)
+    kind.element_bits.update(frame_bits(parts, figures.epochs[-1]))
+
+
+def _kind_lines(name: str, kind: FrameKindFigures) -> list[str]:
+    """Return the heading and one line an element, largest first."""
+    total = kind.size_bytes * 8
+    lines = [f"{name}: {kind.frames}, {kind.size_bytes} bytes, {kind.size_bytes / kind.frames:.1f} a frame"]
+    elements = [*kind.element_bits.most_common(), ("headers and ends of streams", total - kind.element_bits.total())]
+    lines += [f"  {element:<28} {bits:>12.0f} bits {100 * bits / total:>5.1f}%" for element, bits in elements]
+    return lines

@@ -1,0 +1,194 @@
+"""Whole clips: a clip to a .splatv file and back, in the same order, mirror images."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from codec.bitstream.container import (
+    RECORD_EPOCH,
+    RECORD_FRAME,
+    SplatvInfo,
+    SplatvReader,
+    SplatvWriter,
+    split_parts,
+)
+from codec.bitstream.patch import make_patch
+from codec.config import Effort, EncoderConfig
+from codec.decoder import Decoder
+from codec.encoder import Encoder
+from codec.errors import MediaError
+from codec.media import Clip, open_clip, open_writer
+from codec.render import output_size
+from codec.types import EncodedFrame, FrameStats
+
+__all__ = ["EncodeOptions", "EncodeReport", "Progress", "decode_clip", "encode_clip"]
+
+Progress = Callable[[int, int | None], None]  # frames done, frames expected where known
+Region = tuple[int, int, int, int]  # x, y, width, height in px of the coded picture
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """What `encode_clip` is asked for; ranges as in EncoderConfig."""
+
+    size: tuple[int, int] | None = None  # width, height in px; None: the clip's own
+    frames: int | None = None  # the first so many; None: all
+    quality: float = 50.0
+    bitrate_kbps: float | None = None
+    max_splats: int | None = None  # None: the encoder's default
+    effort: Effort = "best"
+    latency_ms: float = 30.0  # of one frame, with effort "live"
+    importance: bool = True
+    patch_every_s: float | None = None  # None: no patches
+    threads: int = max(1, min(64, os.cpu_count() or 1))
+
+    def encoder_config(self, clip: Clip) -> EncoderConfig:
+        """Return the configuration for a clip; raises ConfigError where a value is out of range."""
+        limits = {} if self.max_splats is None else {"max_splats": self.max_splats}
+        return EncoderConfig(
+            clip.width_px,
+            clip.height_px,
+            fps=(clip.fps.numerator, clip.fps.denominator),
+            quality=self.quality,
+            bitrate_kbps=self.bitrate_kbps,
+            effort=self.effort,
+            latency_ms=self.latency_ms,
+            importance=self.importance,
+            threads=self.threads,
+            **limits,
+        )
+
+
+@dataclass(frozen=True)
+class EncodeReport:
+    """What an encoded file holds and how long it took."""
+
+    width: int
+    height: int
+    fps: float
+    device: str
+    total_bytes: int
+    frames: list[FrameStats]
+
+    def write_json(self, path: Path) -> None:
+        """Write everything, one entry a frame."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+    def summary(self) -> str:
+        """Return one line for people."""
+        kbps = self.total_bytes * 8 * self.fps / len(self.frames) / 1000
+        keys = sum(stats.kind == "key" for stats in self.frames)
+        return (
+            f"{self.width}x{self.height}, {len(self.frames)} frames ({keys} key), "
+            f"{self.total_bytes} bytes, {kbps:.1f} kbit/s, {self.frames[-1].splats} splats"
+        )
+
+
+def encode_clip(source: Path, output: Path, options: EncodeOptions, progress: Progress) -> EncodeReport:
+    """Encode a clip to a .splatv file; the file appears under its name when it is complete.
+
+    Raises MediaError for what is no clip, ConfigError for options out of range.
+    """
+    with open_clip(source, options.size, options.frames) as clip:
+        config = options.encoder_config(clip)
+        info = SplatvInfo(config.fps, config.width_px, config.height_px)
+        patch_frames = _patch_interval(options.patch_every_s, clip.fps)
+        stats: list[FrameStats] = []
+        with _appearing(output) as unfinished, unfinished.open("wb") as file, closing(Encoder(config)) as encoder:
+            writer = SplatvWriter(file, info)
+            for picture in clip:
+                frame = encoder.encode(picture)
+                _write_frame(writer, frame)
+                if patch_frames and stats and len(stats) % patch_frames == 0 and encoder.state is not None:
+                    writer.write_patch(make_patch(encoder.state, None, -1))
+                stats.append(frame.stats)
+                progress(len(stats), clip.expected_frames)
+            writer.close()
+    total_bytes = output.stat().st_size
+    return EncodeReport(config.width_px, config.height_px, float(clip.fps), "cpu", total_bytes, stats)
+
+
+def decode_clip(
+    source: Path, output: Path, scale: float, region: Region | None, frames: slice, progress: Progress
+) -> int:
+    """Decode frames of a .splatv file to a clip or a picture and return how many there were.
+
+    Raises BitstreamError for what is no stream, MediaError where output, frames and region do not go together.
+    """
+    with source.open("rb") as file:
+        reader = SplatvReader(file)
+        wanted = _frames_within(frames, reader.index.frames)
+        if output.suffix.lower() == ".png" and len(wanted) != 1:
+            raise MediaError(f"{output}: a png takes one frame, got {len(wanted)}: choose one with --frames N")
+        with _appearing(output) as unfinished:
+            writer = open_writer(unfinished, Fraction(*reader.info.fps), output.suffix)
+            with closing(writer):
+                for done, decoder in enumerate(_decoded_states(reader, wanted), start=1):
+                    _check_view(decoder, scale, region)
+                    writer.write(decoder.picture(scale, region))
+                    progress(done, len(wanted))
+    return len(wanted)
+
+
+def _write_frame(writer: SplatvWriter, frame: EncodedFrame) -> None:
+    if frame.epoch_record is not None:
+        writer.write_epoch(frame.epoch_record)
+    writer.write_frame(frame.parts)
+
+
+def _decoded_states(reader: SplatvReader, wanted: range) -> Iterator[Decoder]:
+    """Give the decoder as it stands at each wanted frame, from the nearest place where one can start."""
+    decoder = Decoder()
+    epoch, patch, index = reader.start_for(wanted.start)
+    decoder.push_epoch(epoch.body)
+    if patch is not None:
+        decoder.push_patch(reader.patch_parts(patch))
+        if index - 1 in wanted:
+            yield decoder
+    for record in reader.records(reader.end_of(patch or epoch)):
+        if record.kind == RECORD_EPOCH:
+            decoder.push_epoch(record.body)
+        elif record.kind == RECORD_FRAME:
+            if index >= wanted.stop:
+                return
+            decoder.push_frame(split_parts(record.body))
+            if index in wanted:
+                yield decoder
+            index += 1
+
+
+def _frames_within(frames: slice, count: int) -> range:
+    """Return the frames asked for that the file has; raises MediaError where it has none of them."""
+    wanted = range(count)[frames]
+    if not wanted:
+        asked = f"{frames.start or 0}:{'' if frames.stop is None else frames.stop}"
+        raise MediaError(f"expected frames within 0:{count}, got {asked}")
+    return wanted
+
+
+def _check_view(decoder: Decoder, scale: float, region: Region | None) -> None:
+    """Raise MediaError unless the region lies inside the picture and the output is not too large."""
+    try:
+        output_size(decoder.state.epoch, scale, region)
+    except ValueError as error:
+        raise MediaError(str(error)) from error
+
+
+def _patch_interval(every_s: float | None, fps: Fraction) -> int:
+    """Return after how many frames the next patch comes, 0 for never."""
+    return 0 if every_s is None else max(1, round(every_s * fps))
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[Path]:
+    """Give a name beside `path` to write to; it becomes `path` on success and goes away otherwise."""
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
