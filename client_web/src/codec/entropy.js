@@ -14,6 +14,8 @@ export const WIDE_PATCH_BASE = 12;
 export const WIDE_PATCH_VECTORS = 13;
 export const WIDE_BIRTHS = 14;
 const UNIFORM_BITS = 12;
+/** Largest magnitude of an int: what an escape says beyond it saturates, so that no product leaves 32 bits. */
+export const MAX_INT = 16383;
 
 /** A range decoder over bytes: words are big-endian, missing bytes are zero. */
 export class RangeDecoder {
@@ -163,7 +165,7 @@ export class PlaneDecoder {
     if (escaped.length === 0) return values;
     const codes = this.wides(WIDE_ESCAPE, escaped.length);
     escaped.forEach((i, n) => {
-      const magnitude = (codes[n] >> 1) + range + 1;
+      const magnitude = Math.min(MAX_INT, (codes[n] >> 1) + range + 1);
       values[i] = codes[n] & 1 ? -magnitude : magnitude;
     });
     return values;

@@ -48,7 +48,9 @@ const STEP_KEYS = /** @type {const} */ ([
   ['mean', 'mean'], ['shape', 'shape'], ['luma', 'luma'], ['chroma', 'chroma'], ['key_scale', 'keyScale'],
   ['key_shape', 'keyShape'], ['key_luma', 'keyLuma'], ['key_chroma', 'keyChroma'],
 ]);
-const MAX_STEP = 4096;
+const MAX_STEP = 1024;
+const MAX_EPOCH_BYTES = 1024;
+const MAX_FPS_TERM = 65535;
 
 /**
  * An integer of a record, or a refusal that names it.
@@ -110,6 +112,7 @@ export function makeEpoch(fields) {
  * @returns {EpochRecord}
  */
 export function parseEpoch(bytes) {
+  if (bytes.length > MAX_EPOCH_BYTES) throw new BitstreamError(`epoch record of ${bytes.length} bytes, at most ${MAX_EPOCH_BYTES}`);
   const value = decode(bytes);
   if (value === null || typeof value !== 'object' || Array.isArray(value) || value instanceof Uint8Array) {
     throw new BitstreamError('epoch record: expected a msgpack map');
@@ -124,8 +127,8 @@ export function parseEpoch(bytes) {
     epoch: checkedInt(value.epoch, 'epoch', 0, 65535),
     widthPx: checkedInt(value.w, 'w', 1, MAX_SIZE_PX),
     heightPx: checkedInt(value.h, 'h', 1, MAX_SIZE_PX),
-    fps: [checkedInt(numerator, 'fps', 1, 2 ** 31 - 1), checkedInt(denominator, 'fps', 1, 2 ** 31 - 1)],
-    layers: layers.map((count) => checkedInt(count, 'layers', 0, MAX_BLOCKS)),
+    fps: [checkedInt(numerator, 'fps', 1, MAX_FPS_TERM), checkedInt(denominator, 'fps', 1, MAX_FPS_TERM)],
+    layers: layers.map((count) => checkedInt(count, 'layers', 1, MAX_BLOCKS)),
     baseSpacingPx: checkedInt(value.base, 'base', 16, 256),
     steps: parseSteps(value.steps),
     tables: TABLES_VERSION,

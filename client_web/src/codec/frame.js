@@ -1,5 +1,6 @@
 // Frames: header, parts, and the planes inside (SPEC section 3). Twin of codec/bitstream/frame.py; a parse needs no state.
 
+import { BLOCK_FILL } from './epoch.js';
 import { BitstreamError } from './errors.js';
 import { PlaneDecoder } from './entropy.js';
 import { parseKeyPart, parsePPart } from './syntax.js';
@@ -15,6 +16,7 @@ const FLAG_MIDPOINT = 0x10;
 const FLAG_SPLIT = 0x08;
 const TABLE_SET_MASK = 0x07;
 const SHORTEST_BYTES = 4;
+const MAX_PART_BYTES = 65535;
 
 /**
  * @typedef {object} FrameHeader
@@ -47,6 +49,7 @@ const SHORTEST_BYTES = 4;
 
 /** Parse the header of one part. @param {Uint8Array} bytes @returns {FrameHeader} */
 export function parseHeader(bytes) {
+  if (bytes.length > MAX_PART_BYTES) throw new BitstreamError(`frame part of ${bytes.length} bytes, at most ${MAX_PART_BYTES}`);
   if (bytes.length < SHORTEST_BYTES) throw new BitstreamError(`frame truncated: need ${SHORTEST_BYTES} bytes, have ${bytes.length}`);
   const flags = bytes[0];
   let at = SHORTEST_BYTES;
@@ -57,7 +60,7 @@ export function parseHeader(bytes) {
   const split = (flags & FLAG_SPLIT) !== 0;
   const part = split ? pull() : 0;
   const parts = split ? pull() + 1 : 1;
-  if (part >= parts) throw new BitstreamError(`frame part ${part} of ${parts}`);
+  if (part >= parts || (split && parts === 1)) throw new BitstreamError(`frame part ${part} of ${parts}`);
   const layered = (flags & FLAG_LAYERED) !== 0;
   const layer = layered ? pull() : 0;
   if (layer > 3) throw new BitstreamError(`frame layer byte ${layer}: upper bits must be 0`);
@@ -90,31 +93,44 @@ function parsePart(bytes, epoch, tables) {
   return { header, key: null, p: parsePPart(planes, epoch, header) };
 }
 
+/** @param {FrameHeader[]} headers by part number */
+function checkSameFrame(headers) {
+  const first = headers[0];
+  if (!first || first.parts !== headers.length) {
+    throw new BitstreamError(`frame of ${first ? first.parts : 'no'} parts, have ${headers.length}`);
+  }
+  headers.forEach((header, i) => {
+    const { part, parts, flags, number, epoch } = header;
+    if (part !== i || parts !== first.parts || flags !== first.flags || number !== first.number || epoch !== first.epoch) {
+      throw new BitstreamError(`part ${part} of frame ${number} does not follow part ${i - 1} of ${first.number}`);
+    }
+  });
+}
+
+/** Refuse parts whose blocks overlap or go back, so that no frame outgrows its epoch. @param {[number, number][]} ranges first block, blocks */
+function checkAscending(ranges) {
+  let end = 0;
+  for (const [first, blocks] of ranges) {
+    if (first < end) throw new BitstreamError(`a part's first block is ${first}, those before it end at ${end}`);
+    end = first + blocks;
+  }
+}
+
 /**
  * Parse all parts of one frame.
- * @param {Uint8Array[]} parts in order of their part numbers
+ * @param {Uint8Array[]} parts in any order
  * @param {EpochRecord} epoch
  * @param {Tables} tables
  * @returns {ParsedFrame}
  */
 export function parseFrame(parts, epoch, tables) {
-  const parsed = parts.map((bytes) => parsePart(bytes, epoch, tables));
-  const first = parsed[0]?.header;
-  if (!first || first.parts !== parts.length) {
-    throw new BitstreamError(`frame of ${first ? first.parts : 'no'} parts, have ${parts.length}`);
-  }
-  parsed.forEach(({ header }, i) => {
-    if (header.part !== i || header.parts !== parts.length || header.flags !== first.flags || header.number !== first.number) {
-      throw new BitstreamError(`part ${header.part} of frame ${header.number} does not follow part ${i - 1} of ${first.number}`);
-    }
-  });
-  return {
-    kind: first.kind,
-    epoch: first.epoch,
-    number: first.number,
-    midpoint: first.midpoint,
-    hash16: first.hash16,
-    keyParts: parsed.flatMap(({ key }) => (key ? [key] : [])),
-    pParts: parsed.flatMap(({ p }) => (p ? [p] : [])),
-  };
+  const parsed = parts.map((bytes) => parsePart(bytes, epoch, tables)).sort((a, b) => a.header.part - b.header.part);
+  checkSameFrame(parsed.map(({ header }) => header));
+  const first = parsed[0].header;
+  const keyParts = parsed.flatMap(({ key }) => (key ? [key] : []));
+  const pParts = parsed.flatMap(({ p }) => (p ? [p] : []));
+  checkAscending(keyParts.map(({ firstBlock, classes }) => [firstBlock, Math.ceil(classes.length / BLOCK_FILL)]));
+  checkAscending(pParts.map(({ firstBlock, blocks }) => [firstBlock, blocks]));
+  const { kind, epoch: epoch8, number, midpoint, hash16 } = first;
+  return { kind, epoch: epoch8, number, midpoint, hash16, keyParts, pParts };
 }

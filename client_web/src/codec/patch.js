@@ -34,26 +34,41 @@ import { tableSet } from './tables.js';
  */
 
 const PATCH_VERSION = 1;
-const MAX_PARTS = 1024;
+/** Beyond every range of the base. */
+const BASE_BOUND = 1 << 30;
+const MAX_PARTS = 256;
+const MAX_PART_BYTES = 65535;
 
 /** Parse a part's header alone. @param {Uint8Array} bytes @returns {PatchHeader} */
 export function parsePatchHeader(bytes) {
+  if (bytes.length > MAX_PART_BYTES) throw new BitstreamError(`patch part of ${bytes.length} bytes, at most ${MAX_PART_BYTES}`);
   const { value, end } = decodePrefix(bytes);
   if (!Array.isArray(value) || value.length !== 7 || !value.every((entry) => Number.isInteger(entry))) {
     throw new BitstreamError('patch header: expected a msgpack array of 7 integers');
   }
   const [version, epoch, from, to, part, parts, hash16] = /** @type {number[]} */ (value);
   if (version !== PATCH_VERSION) throw new BitstreamError(`patch version ${PATCH_VERSION} expected, got ${version}`);
-  if (epoch < 0 || epoch > 65535) throw new BitstreamError(`patch of epoch ${epoch}`);
-  if (from < -1 || to < 0) throw new BitstreamError(`patch from ${from} to ${to}`);
+  if (epoch < 0 || epoch > 65535 || hash16 < 0 || hash16 > 65535) throw new BitstreamError(`patch of epoch ${epoch}, hash ${hash16}`);
+  if (from < -1 || from > 65535 || to < 0 || to > 65535) throw new BitstreamError(`patch from ${from} to ${to}`);
   if (parts < 1 || parts > MAX_PARTS || part < 0 || part >= parts) throw new BitstreamError(`patch part ${part} of ${parts}`);
-  return { epoch, from: from < 0 ? -1 : from & 0xffff, to: to & 0xffff, part, parts, hash16: hash16 & 0xffff, bodyAt: end };
+  return { epoch, from, to, part, parts, hash16, bodyAt: end };
 }
 
-/** Turn differences into values, in place, exact modulo 2^32. @param {Int32Array} values @returns {Int32Array} */
-function integrate(values) {
-  for (let i = 1; i < values.length; i++) values[i] += values[i - 1];
-  return values;
+/** Sums of differences, exact in doubles. @param {Int32Array} differences @returns {Float64Array} */
+function integrate(differences) {
+  const sums = Float64Array.from(differences);
+  for (let i = 1; i < sums.length; i++) sums[i] += sums[i - 1];
+  return sums;
+}
+
+/** @param {Int32Array} gaps @param {number} limit slots of the epoch @returns {Int32Array} ascending slots */
+function slotsOf(gaps, limit) {
+  let slot = -1;
+  return gaps.map((gap) => {
+    slot += gap + 1;
+    if (slot >= limit) throw new BitstreamError(`patch slot ${slot} of ${limit}`);
+    return slot;
+  });
 }
 
 /**
@@ -71,11 +86,9 @@ export function parsePatchPart(bytes, epoch, tables) {
   if (baseFirst + baseCount > baseSize) throw new BitstreamError(`patch base ${baseFirst}+${baseCount} of ${baseSize}`);
   if (vectorFirst + vectorCount > vectorSize) throw new BitstreamError(`patch vectors ${vectorFirst}+${vectorCount} of ${vectorSize}`);
   if (slotCount > epoch.slots) throw new BitstreamError(`patch of ${slotCount} slots, the epoch has ${epoch.slots}`);
-  const base = integrate(planes.signedWides(WIDE_PATCH_BASE, baseCount));
+  const base = Int32Array.from(integrate(planes.signedWides(WIDE_PATCH_BASE, baseCount)), (sum) => clamp(sum, -BASE_BOUND, BASE_BOUND));
   const vectors = planes.signedWides(WIDE_PATCH_VECTORS, vectorCount);
-  const slots = planes.wides(WIDE_PATCH_GAP, slotCount);
-  for (let i = 1; i < slotCount; i++) slots[i] += slots[i - 1] + 1;
-  for (const slot of slots) if (slot >= epoch.slots) throw new BitstreamError(`patch slot ${slot} of ${epoch.slots}`);
+  const slots = slotsOf(planes.wides(WIDE_PATCH_GAP, slotCount), epoch.slots);
   return { header, baseFirst, base, vectorFirst, vectors, slots, splats: parseSplats(planes, slotCount, epoch) };
 }
 

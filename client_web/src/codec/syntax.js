@@ -140,10 +140,9 @@ function parseKeyPlaces(planes, epoch, inPart, columns, capacity) {
   return { classes: Int32Array.from(classes), tileRows: Int32Array.from(tileRows), means: Int32Array.from(means) };
 }
 
-/** @param {number} z weighed counts of the row above @returns {number} 0..5 */
+/** Context class of the counts above a tile: 0, 1, 2..3, 4..6, 7..10, more. @param {number} z their weighed sum @returns {number} 0..5 */
 function neighbourContext(z) {
-  if (z < 3) return z === 0 ? 0 : z === 1 ? 1 : 2;
-  if (z < 5) return 2;
+  if (z < 4) return z === 3 ? 2 : z;
   if (z < 7) return 3;
   return z < 11 ? 4 : 5;
 }
@@ -232,7 +231,7 @@ export function parsePPart(planes, epoch, { part, layer, split }) {
     }
   }
   const updates = parseUpdates(planes, firstBlock, blocks);
-  const births = parseBirths(planes, epoch);
+  const births = parseBirths(planes, epoch, blocks);
   return { part, layer, ...shared, firstBlock, blocks, ...updates, births };
 }
 
@@ -423,10 +422,10 @@ function parseDeltas(planes, patterns, deltas) {
   plane('chroma', 7, chromas, (row) => 1 + flag(row + 6));
 }
 
-/** @param {PlaneDecoder} planes @param {EpochRecord} epoch @returns {Int32Array} [b, 9] */
-function parseBirths(planes, epoch) {
+/** @param {PlaneDecoder} planes @param {EpochRecord} epoch @param {number} blocks of the part @returns {Int32Array} [b, 9] */
+function parseBirths(planes, epoch, blocks) {
   const n = planes.wide(WIDE_BIRTHS);
-  checkCount(n, epoch.slots, 'births');
+  checkCount(n, blocks === 0 ? 0 : epoch.slots, 'births');
   const births = new Int32Array(BIRTH_FIELDS * n);
   const additive = planes.symbols('birth_kind', n, 0);
   const columns = [
