@@ -98,11 +98,11 @@ def _register_pages(app: FastAPI) -> None:
     mimetypes.add_type("text/javascript", ".js")
     mimetypes.add_type("text/javascript", ".mjs")
 
-    @app.get("/")
+    @app.api_route("/", methods=["GET", "HEAD"])
     async def index() -> Response:
         return FileResponse(CLIENT_FOLDER / "index.html", headers=NO_CACHE)
 
-    @app.get("/tables.json")
+    @app.api_route("/tables.json", methods=["GET", "HEAD"])
     async def tables() -> Response:
         return FileResponse(CODEC_FOLDER / "bitstream" / "tables.json", headers=NO_CACHE)
 
@@ -114,7 +114,7 @@ def _register_pages(app: FastAPI) -> None:
 def _register_figures(app: FastAPI, hub: Hub) -> None:
     """Health, metrics and the load test's figures."""
 
-    @app.get("/healthz")
+    @app.api_route("/healthz", methods=["GET", "HEAD"])
     async def healthz() -> Response:
         alive, wanted = len(hub.pool.pids), hub.settings.worker_count
         body = {"status": "ok" if alive else "no encode worker", "workers": alive, "expected": wanted}

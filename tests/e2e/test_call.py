@@ -1,0 +1,119 @@
+"""A call through real browsers: a clip goes in as a camera and comes out of the other page, moving at its own pace."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from av import VideoFrame
+
+from tests.e2e.clip import FPS, HEIGHT, WIDTH, Match, RgbArray, match, parse_data_url
+from tests.e2e.conftest import CallPage, OpenPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(170)]
+
+MIN_PSNR_DB = 27.0
+MIN_FPS = 10.0
+SNAPSHOTS = 12
+SETTLE_S = 5.0  # the camera's picture grows to its full size in Chromium's bandwidth ramp
+
+
+async def until(condition: Callable[[], Awaitable[Any]], timeout_s: float = 30.0) -> Any:
+    """Return what a condition returns once that is true."""
+    async with asyncio.timeout(timeout_s):
+        while not (found := await condition()):
+            await asyncio.sleep(0.1)
+        return found
+
+
+async def first_picture(page: CallPage) -> dict[str, Any]:
+    """Wait for a remote picture at full size and return its participant's stats."""
+
+    async def shown() -> dict[str, Any] | None:
+        ready = await page.page.evaluate("() => Boolean(window.splatcall)")
+        participants = (await page.stats())["participants"] if ready else []
+        return next((person for person in participants if person["frames"] > 0 and person["width"]), None)
+
+    found: dict[str, Any] = await until(shown)
+    return found
+
+
+def check_pace(matches: list[tuple[float, Match]], frames: int) -> None:
+    """Check that the frames found are those of a clip that plays in a loop at its own rate."""
+    phases = np.array([2j * np.pi * (found.frame - when * FPS) / frames for when, found in matches])
+    mean = np.exp(phases).mean()
+    spread_frames = np.sqrt(-2 * np.log(abs(mean))) * frames / (2 * np.pi)  # circular standard deviation
+    assert spread_frames < 6, f"frames and times: {[(round(when, 2), found.frame) for when, found in matches]}"
+
+
+async def test_a_clip_is_seen_moving_in_the_other_page_and_by_a_plain_viewer(
+    open_page: OpenPage, server_url: str, clip: RgbArray
+) -> None:
+    publisher = await open_page("room=e2e&name=Ann&autojoin=1")
+    watcher = await open_page("room=e2e&name=Bob&autojoin=1&receiveonly=1")
+    person = await first_picture(watcher)
+    assert person["transport"] == "rtp"
+    canvas = watcher.page.get_by_test_id("remote-canvas")
+    assert await canvas.count() == 1
+    assert await canvas.get_attribute("data-participant") == person["id"]
+    await asyncio.sleep(SETTLE_S)
+
+    matches = []
+    before, began = (await watcher.stats())["participants"][0], time.monotonic()
+    for _ in range(SNAPSHOTS):
+        when = time.monotonic()
+        picture = parse_data_url(await watcher.snapshot(person["id"]))
+        assert picture.shape == (HEIGHT, WIDTH, 3)
+        matches.append(((when + time.monotonic()) / 2, match(picture, clip)))
+    after, ended = (await watcher.stats())["participants"][0], time.monotonic()
+    psnrs = sorted(found.psnr_db for _, found in matches)
+    fps = (after["frames"] - before["frames"]) / (ended - began)
+    print(f"canvas: PSNR {psnrs[0]:.1f} to {psnrs[-1]:.1f} dB, {fps:.1f} frames/s, {after}")
+    assert psnrs[0] >= MIN_PSNR_DB
+    assert fps >= MIN_FPS
+    assert after["hash_bad"] == 0
+    check_pace(matches, len(clip))
+
+    late = await open_page("room=e2e&name=Cy&autojoin=1&receiveonly=1")
+    await first_picture(late)
+    join_ms = (await late.stats())["join_ms"]
+    print(f"late join: first picture after {join_ms:.0f} ms")
+    assert 0 < join_ms <= 1000
+    assert await publisher.page.get_by_test_id("remote-canvas").count() == 0, "nobody else sends a picture"
+    await late.page.close()
+
+    await check_plain_viewer(server_url, person["id"], clip)
+
+
+async def check_plain_viewer(server_url: str, participant: str, clip: RgbArray) -> None:
+    """Watch through WHEP: the same clip, at its own pace."""
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    pc.addTransceiver("video", direction="recvonly")
+    await pc.setLocalDescription(await pc.createOffer())
+    async with httpx.AsyncClient(base_url=server_url) as http:
+        headers = {"content-type": "application/sdp"}
+        answer = await http.post(f"/whep/e2e/{participant}", content=pc.localDescription.sdp, headers=headers)
+        assert answer.status_code == 201, answer.text
+        await pc.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+        track = pc.getReceivers()[0].track
+        seen: list[tuple[float, VideoFrame]] = []
+        async with asyncio.timeout(20):
+            while len(seen) < 60:
+                frame = await track.recv()
+                assert isinstance(frame, VideoFrame)
+                seen.append((time.monotonic(), frame))
+        assert (await http.delete(answer.headers["location"])).status_code == 200
+    await pc.close()
+    matches = [
+        (when, match(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), clip)) for when, frame in seen[15::5]
+    ]
+    fps = (len(seen) - 16) / (seen[-1][0] - seen[15][0])
+    psnrs = sorted(found.psnr_db for _, found in matches)
+    print(f"viewer: PSNR {psnrs[0]:.1f} to {psnrs[-1]:.1f} dB, {fps:.1f} frames/s")
+    assert psnrs[0] >= MIN_PSNR_DB
+    assert fps >= MIN_FPS
+    check_pace(matches, len(clip))
