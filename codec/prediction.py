@@ -5,6 +5,7 @@ at once the arithmetic is vectorised; where each depends on the one before it go
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +89,7 @@ def _median(a: IntArray, b: IntArray, c: IntArray) -> IntArray:
 
 
 def base_colors_at(epoch: EpochRecord, base: IntArray, x_px: IntArray, y_px: IntArray) -> IntArray:
-    """Return the base's samples [n, 3] at places: no interpolation, the sample whose share of the picture holds them."""
+    """Return the base's samples [n, 3] at places, not interpolated: those whose share of the picture holds them."""
     _, rows, columns = epoch.base_shape
     column = clamp(x_px * columns // epoch.width_px, 0, columns - 1)
     row = clamp(y_px * rows // epoch.height_px, 0, rows - 1)
@@ -155,7 +156,7 @@ def _key_batches(classes: IntArray, tile_rows: IntArray) -> Iterator[slice]:
     """Yield runs of splats of one class in one row of tiles."""
     changes = np.flatnonzero((np.diff(classes) != 0) | (np.diff(tile_rows) != 0)) + 1
     edges = [0, *changes.tolist(), len(classes)] if len(classes) else [0]
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         yield slice(start, end)
 
 

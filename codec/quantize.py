@@ -113,12 +113,13 @@ def dequantize_splats(splats: IntArray) -> SplatSet:
     if splats.ndim != 2 or splats.shape[1] != FIELDS:
         raise ValueError(f"expected splats of shape [N, {FIELDS}], got {splats.shape}")
     values = splats.astype(np.float32)
+    shapes = values[:, 2:5] / np.float32(SHAPE_UNITS)
     return SplatSet(
-        means_px=values[:, 0:2] / MEAN_UNITS,
-        log_scale=values[:, 2] / SHAPE_UNITS,
-        e1=values[:, 3] / SHAPE_UNITS,
-        e2=values[:, 4] / SHAPE_UNITS,
-        colors=values[:, 5:8] / COLOR_UNITS,
+        means_px=values[:, 0:2] / np.float32(MEAN_UNITS),
+        log_scale=shapes[:, 0],
+        e1=shapes[:, 1],
+        e2=shapes[:, 2],
+        colors=values[:, 5:8] / np.float32(COLOR_UNITS),
         kinds=splats[:, 8].astype(np.uint8),
     )
 

@@ -42,9 +42,8 @@ def cell_order(width_px: int, height_px: int) -> IntArray:
 def cell_ranks(width_px: int, height_px: int) -> IntArray:
     """Return each 64 px cell's place in Hilbert order, [rows, columns]."""
     order = cell_order(width_px, height_px)
-    ranks = np.empty(len(order), np.int32)
-    ranks[order] = np.arange(len(order), dtype=np.int32)
-    ranks = ranks.reshape(-(-height_px // KEY_CELL_PX), -1)
+    ranks = np.empty((-(-height_px // KEY_CELL_PX), -(-width_px // KEY_CELL_PX)), np.int32)
+    ranks.reshape(-1)[order] = np.arange(len(order), dtype=np.int32)
     ranks.setflags(write=False)
     return ranks
 

@@ -219,7 +219,7 @@ def cells_moved(epoch: EpochRecord, splats: IntArray, cell_px: int, vectors: Int
 
 
 def shifted(epoch: EpochRecord, splats: IntArray, cell_px: int, shifts: IntArray) -> IntArray:
-    """Return live splats [n, 9] after one level of colour shifts [rows, columns, 4]; additive ones take the gain only."""
+    """Return live splats [n, 9] after colour shifts [rows, columns, 4] of one level; additive ones take the gain only."""
     own = shifts[_cells_of(epoch, splats, cell_px)]
     offsets = _SHIFT_STEP * clamp(own[:, 1:], -_OFFSET_LIMIT, _OFFSET_LIMIT)
     fields = splats[:, :8].copy()

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from codec.bitstream.header import parse_header, serialize_header
+from codec.bitstream.header import parse_header
 from codec.bitstream.msgpack_fields import integer, integers, pack, unpack_map, unpack_prefix
 from codec.errors import BitstreamError, StreamStateError
 

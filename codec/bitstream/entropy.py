@@ -12,12 +12,22 @@ from typing import Any, ClassVar
 
 import constriction
 import numpy as np
+import numpy.typing as npt
 
 from codec.bitstream.tables import PRECISION_BITS, TABLES, TOTAL_COUNT, WIDE_NAMES, CountArray, cost_tables, table_set
 from codec.errors import BitstreamError, StreamStateError
 from codec.types import FloatArray, IntArray
 
-__all__ = ["MAX_INT", "MAX_WIDE", "CountingEncoder", "PlaneCoder", "PlaneDecoder", "PlaneEncoder", "RecordingEncoder"]
+__all__ = [
+    "MAX_INT",
+    "MAX_WIDE",
+    "Contexts",
+    "CountingEncoder",
+    "PlaneCoder",
+    "PlaneDecoder",
+    "PlaneEncoder",
+    "RecordingEncoder",
+]
 
 MAX_INT = 16383
 MAX_WIDE = (1 << PRECISION_BITS) - 1
@@ -27,6 +37,7 @@ _WORD_BITS = 32
 _STATE_BITS = 64
 
 Model = Any  # constriction ships no types
+Contexts = int | npt.NDArray[np.signedinteger[Any]]  # one for all symbols, or [n]
 
 
 @cache
@@ -64,7 +75,7 @@ class PlaneCoder(ABC):
     def _uniform_run(self, label: str, size: int, symbols: IntArray) -> IntArray:
         """Code symbols [n] of 0..size-1 as equally likely."""
 
-    def table(self, name: str, contexts: int | IntArray, symbols: IntArray) -> IntArray:
+    def table(self, name: str, contexts: Contexts, symbols: IntArray) -> IntArray:
         """Code a plane of symbols [n] with one context for all or contexts [n]."""
         if isinstance(contexts, int):
             return self._run(name, contexts, symbols) if len(symbols) else symbols
@@ -83,7 +94,7 @@ class PlaneCoder(ABC):
                     coded[place] = self._run_one(name, context, symbols[place])
         return coded
 
-    def ints(self, name: str, contexts: int | IntArray, values: IntArray) -> IntArray:
+    def ints(self, name: str, contexts: Contexts, values: IntArray) -> IntArray:
         """Code a plane of signed values [n], magnitudes up to 16383; those beyond the table's range by an escape."""
         if not self.decodes and len(values) and not (values.min() >= -MAX_INT and values.max() <= MAX_INT):
             raise StreamStateError(f"{name}: expected -{MAX_INT}..{MAX_INT}, got {values.min()}..{values.max()}")

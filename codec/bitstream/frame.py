@@ -64,7 +64,7 @@ def _check_same_frame(headers: list[FrameHeader]) -> None:
 
 
 def _check_ascending(ranges: list[tuple[int, int]]) -> None:
-    """Raise BitstreamError where ranges (first block, blocks) overlap or go back, so that no frame outgrows its epoch."""
+    """Raise BitstreamError where ranges (first block, blocks) overlap or go back: no frame may outgrow its epoch."""
     end = 0
     for first, blocks in ranges:
         if first < end:

@@ -70,8 +70,8 @@ def layout_key_part(
         exponents[size] = exponent - _MIN_EXPONENT
         rows, columns = _tile_grid(epoch, exponent)
         tile_y, tile_x = y >> 4 + exponent, x >> 4 + exponent
-        counts[size] = np.bincount(tile_y * columns + tile_x, minlength=rows * columns).reshape(rows, columns)
-        counts[size] = counts[size].astype(np.int32)
+        per_tile = np.bincount(tile_y * columns + tile_x, minlength=rows * columns)
+        counts[size] = per_tile.reshape(rows, columns).astype(np.int32)
         orders.append(members[np.lexsort((x, y, tile_x, tile_y))])
     order = np.concatenate([np.zeros(0, np.int32), *orders])
     coded, coded_classes = splats[order], classes[order]
@@ -120,9 +120,7 @@ def code_key_part(
     steps = np.array(epoch.steps.key_mean, np.int32)[classes]
     means = (tiles << shifts[:, None]) + layout.places * steps[:, None]
     fields = np.column_stack([means, scales]).astype(np.int32)
-    return ParsedKeyPart(
-        0, layer, coded_levels, layout.first_block, classes, tiles[:, 1], fields, layout.residuals
-    )
+    return ParsedKeyPart(0, layer, coded_levels, layout.first_block, classes, tiles[:, 1], fields, layout.residuals)
 
 
 def _code_base(coder: PlaneCoder, epoch: EpochRecord, levels: IntArray | None) -> IntArray:
@@ -147,9 +145,7 @@ def _check_ranges(epoch: EpochRecord, layer: int, layout: KeyLayout) -> int:
     return first + blocks - layout.first_block
 
 
-def _code_means(
-    coder: PlaneCoder, epoch: EpochRecord, layout: KeyLayout, capacity: int
-) -> tuple[IntArray, IntArray]:
+def _code_means(coder: PlaneCoder, epoch: EpochRecord, layout: KeyLayout, capacity: int) -> tuple[IntArray, IntArray]:
     """Code counts and places class by class; returns each splat's class [n] and tile column and row [n, 2]."""
     ranks = cell_ranks(epoch.width_px, epoch.height_px)
     inside = (ranks >= layout.first_cell) & (ranks < layout.first_cell + layout.cells)
@@ -169,9 +165,7 @@ def _code_means(
         end = start + len(tiles)
         places = layout.places[start:end] if not coder.decodes else np.zeros((len(tiles), 2), np.int32)
         across = (16 << exponent) // epoch.steps.key_mean[size]
-        all_places.append(
-            np.column_stack([coder.uniform("key_places", across, places[:, axis]) for axis in (0, 1)])
-        )
+        all_places.append(np.column_stack([coder.uniform("key_places", across, places[:, axis]) for axis in (0, 1)]))
         all_classes.append(np.full(len(tiles), size, np.int32))
         all_tiles.append(tiles)
         cell = tiles >> 6 - exponent

@@ -6,7 +6,7 @@ the stream holds: so every function here takes a part that is filled or one with
 
 import numpy as np
 
-from codec.bitstream.entropy import PlaneCoder
+from codec.bitstream.entropy import Contexts, PlaneCoder
 from codec.bitstream.tables import cost_tables
 from codec.errors import BitstreamError
 from codec.types import (
@@ -71,9 +71,7 @@ def _code_cells(
     """Code four levels of cells, coarse to fine."""
     grids = [epoch.grid(cell_px) for cell_px in CELL_LEVELS_PX]
     if cells is None:
-        cells = tuple(
-            ParsedCells(np.zeros(grid, np.bool_), _zeros(*grid, 2), _zeros(*grid, 4)) for grid in grids
-        )
+        cells = tuple(ParsedCells(np.zeros(grid, np.bool_), _zeros(*grid, 2), _zeros(*grid, 4)) for grid in grids)
     below = _any_below([level.on for level in cells])
     parents = np.ones(grids[0], np.bool_), np.zeros(grids[0], np.bool_)
     for level, parsed in enumerate(cells):
@@ -108,7 +106,7 @@ def _code_cell_flags(
     columns = coded.shape[1]
     up_on, up_any = [0] * columns, [0] * columns
     with_any = level < len(CELL_LEVELS_PX) - 1
-    for row in coded.any(axis=1).nonzero()[0].tolist():
+    for row in np.flatnonzero(coded.any(axis=1)).tolist():
         places = coded[row].nonzero()[0]
         if row and not coded[row - 1].any():
             up_on, up_any = [0] * columns, [0] * columns
@@ -140,7 +138,8 @@ def _code_cell_values(coder: PlaneCoder, level: int, cells: ParsedCells) -> None
     if level == len(CELL_LEVELS_PX) - 1:
         return
     affine = cells.affine[rows, columns]
-    has = coder.table("cell_affine_on", level, affine.any(axis=1).astype(np.int32)).astype(np.bool_)
+    with_terms: IntArray = np.any(affine, axis=1).astype(np.int32)
+    has = coder.table("cell_affine_on", level, with_terms).astype(np.bool_)
     if has.any():
         terms = affine[has]
         contexts = np.tile(np.arange(4), len(terms))
@@ -152,7 +151,7 @@ def _code_shift_level(coder: PlaneCoder, epoch: EpochRecord, level: int, shift: 
     """Code one level of colour shifts: 0 the 64 px cells, 1 the 32 px cells."""
     grid = epoch.grid(SHIFT_LEVELS_PX[level])
     shifts = _zeros(*grid, 4) if shift is None else shift.shifts
-    on = shifts.any(axis=2)
+    on: BoolArray = np.any(shifts, axis=2)
     up_on = [0] * grid[1]
     for row in range(grid[0]):
         up_on = coder.row("shift_on", [2 * level + int(up) for up in up_on], on[row].tolist())
@@ -195,7 +194,7 @@ def code_updates(coder: PlaneCoder, part: ParsedPPart, table_set: int) -> None:
     density = int(coder.table("density", 0, np.array([density], np.int32))[0])
     if not density:
         return
-    blocks = _code_block_flags(coder, density, flags.any(axis=1).astype(np.int32)).nonzero()[0]
+    blocks = _code_block_flags(coder, density, flags.max(axis=1)).nonzero()[0]
     flags[blocks] = _code_slot_flags(coder, density, flags[blocks])
     if coder.decodes:
         slots = (flags.reshape(-1).nonzero()[0] + part.first_block * BLOCK_SLOTS).astype(np.int32)
@@ -248,8 +247,8 @@ def _code_slot_flags(coder: PlaneCoder, density: int, flags: IntArray) -> IntArr
 
 def _best_density(flags: IntArray, costs: dict[str, FloatArray]) -> int:
     """Return the density 1..3 whose tables code the flags [blocks, 32] with the fewest bits."""
-    on = flags.any(axis=1)
-    block_flags = on.astype(np.int32)
+    block_flags: IntArray = flags.max(axis=1)
+    on = block_flags != 0
     odd_contexts = 1 + _block_neighbours(block_flags)
     block_counts = np.bincount(2 * odd_contexts + block_flags[1::2], minlength=8)
     block_counts[:2] = np.bincount(block_flags[0::2], minlength=2)
@@ -271,7 +270,7 @@ def _code_deltas(coder: PlaneCoder, patterns: IntArray, deltas: IntArray) -> Int
     """Code the deltas [n, 8] of updates with these patterns [n]."""
     deltas = deltas.copy()
 
-    def code(name: str, column: int, places: IntArray, contexts: int | IntArray) -> None:
+    def code(name: str, column: int, places: IntArray, contexts: Contexts) -> None:
         deltas[places, column] = coder.ints(name, contexts, deltas[places, column])
 
     places = (patterns & _MEAN_BIT).nonzero()[0].astype(np.int32)
@@ -280,7 +279,8 @@ def _code_deltas(coder: PlaneCoder, patterns: IntArray, deltas: IntArray) -> Int
     places = (patterns & _SHAPE_BIT).nonzero()[0].astype(np.int32)
     code("shape", 2, places, 0)
     code("shape", 3, places, 1 + (deltas[places, 2] != 0).astype(np.int32))
-    code("shape", 4, places, 3 + deltas[places, 2:4].any(axis=1).astype(np.int32))
+    changed = (deltas[places, 2] != 0) | (deltas[places, 3] != 0)
+    code("shape", 4, places, 3 + changed.astype(np.int32))
     places = (patterns & _LUMA_BIT).nonzero()[0].astype(np.int32)
     code("luma", 5, places, 0)
     places = (patterns & _CHROMA_BIT).nonzero()[0].astype(np.int32)

@@ -67,8 +67,9 @@ def prior(name: str) -> Probabilities:
     """Return the parametric prior [contexts, symbols] of a table."""
     spec = TABLES[name]
     rows = [_prior_row(name, spec, context) for context in range(spec.contexts)]
-    table = np.array(rows, np.float64)
-    return table / table.sum(axis=1, keepdims=True)
+    table: Probabilities = np.array(rows, np.float64)
+    table /= table.sum(axis=1, keepdims=True)
+    return table
 
 
 def _prior_row(name: str, spec: TableSpec, context: int) -> list[float]:
@@ -105,7 +106,7 @@ def normalise(probabilities: Probabilities) -> CountArray:
     """Return counts [contexts, symbols] that sum to 2^24, none below 16; what rounding leaves goes to the largest."""
     symbols = probabilities.shape[1]
     scaled = probabilities * (TOTAL_COUNT - MIN_COUNT * symbols)
-    counts = np.floor(scaled).astype(np.int64) + MIN_COUNT
+    counts: CountArray = np.floor(scaled).astype(np.int64) + MIN_COUNT
     rows = np.arange(len(counts))
     counts[rows, probabilities.argmax(axis=1)] += TOTAL_COUNT - counts.sum(axis=1)
     return counts
@@ -113,7 +114,8 @@ def normalise(probabilities: Probabilities) -> CountArray:
 
 def _smooth(counts: Probabilities, towards: Probabilities, weight: float) -> Probabilities:
     """Return the mean of counted and expected shares; the expected ones weigh as `weight` symbols."""
-    return (counts + weight * towards) / (counts.sum(axis=1, keepdims=True) + weight)
+    smoothed: Probabilities = (counts + weight * towards) / (counts.sum(axis=1, keepdims=True) + weight)
+    return smoothed
 
 
 def train(recordings: list[dict[str, Probabilities]]) -> list[dict[str, CountArray]]:
@@ -128,7 +130,7 @@ def train(recordings: list[dict[str, Probabilities]]) -> list[dict[str, CountArr
 
 
 def _key_weights() -> list[list[int]]:
-    """Return g[k][q] = round(2^(8-k) exp(-32 q / sigma^2)), sigma = 1.5 * 1.5 * 2^k + 4 px, up to the window's corner."""
+    """Return g[k][q] = round(2^(8-k) exp(-32 q / (1.5 * 1.5 * 2^k + 4)^2)) up to the window's corner."""
     radii = (1, 1, 2, 3, 5)
     return [
         [round(2 ** (8 - k) * math.exp(-32 * q / (1.5 * 1.5 * 2**k + 4) ** 2)) for q in range(2 * radius**2 + 1)]

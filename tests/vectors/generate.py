@@ -1,4 +1,4 @@
-"""Writes the test vectors beside it, deterministically: `python -m tests.vectors.generate`. README.md says what is where."""
+"""Writes the test vectors beside it: `python -m tests.vectors.generate`. README.md says what is where."""
 
 import json
 import sys
@@ -32,7 +32,7 @@ Random = np.random.Generator
 def random_splats(rng: Random, epoch: EpochRecord, count: int) -> SplatSet:
     """Return splats of all sizes all over the picture."""
     size = np.array([epoch.width_px, epoch.height_px])
-    colors = rng.normal(0, (45, 15, 15), (count, 3)) + (128, 0, 0)
+    colors = rng.normal((128, 0, 0), (45, 15, 15), (count, 3))
     return SplatSet(
         means_px=(rng.random((count, 2)) * size).astype(np.float32),
         log_scale=rng.uniform(-0.3, 3.6, count).astype(np.float32),
@@ -45,7 +45,7 @@ def random_splats(rng: Random, epoch: EpochRecord, count: int) -> SplatSet:
 
 def random_key(rng: Random, epoch: EpochRecord, count: int) -> KeyCommands:
     """Return a key frame of random splats over a rough base."""
-    base = rng.normal(0, (30, 10, 10), (*epoch.base_shape[1:], 3)) + (128, 0, 0)
+    base = rng.normal((128, 0, 0), (30, 10, 10), (*epoch.base_shape[1:], 3))
     levels = quantize_base(np.moveaxis(base, -1, 0).astype(np.float32))
     return KeyCommands(levels, quantize_key(epoch, random_splats(rng, epoch, count)))
 
