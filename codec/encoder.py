@@ -11,7 +11,7 @@ from codec.bitstream.epoch import pack_epoch
 from codec.bitstream.frame import parse_frame, serialize_key, serialize_p
 from codec.config import EncoderConfig
 from codec.engine import KeyFrameFit, KeyPlan, PFrameEngine, PFrameFigures, PFramePlan
-from codec.errors import ConfigError
+from codec.errors import ConfigError, StreamStateError
 from codec.importance import ImportanceModel
 from codec.motion import FlowEstimator
 from codec.rate_control import BitrateControl, LambdaPair, lambda_map_of, lambda_of_quality, rhythm_factor
@@ -173,23 +173,34 @@ class Encoder:
         engine.set_target(rgb)
         flows = self._flows(luma)
         stages["flow"] = (time.perf_counter() - started) * 1000
-        commands, figures = engine.encode(flows, lambda_map_of(weights), self._plan(deadline))
+        lambda_map, plan, before = lambda_map_of(weights), self._plan(deadline), state.copy()
+        commands, figures = engine.encode(flows, lambda_map, plan)
         stages.update(figures.stages_ms)
         started = time.perf_counter()
-        before = state.copy()
-        number = state.frame_number + 1
-        engine.store(state)
-        state.frame_number = number
-        hash16 = state_hash(state) if self._hash_due() else None
-        parts = serialize_p(before, number, commands, hash16=hash16)
+        try:
+            parts = self._pack_p(before, commands)
+        except StreamStateError:
+            logger.info("frame %d: its cells do not fit into one part, coded again without", state.frame_number + 1)
+            engine.load(before)
+            commands, figures = engine.encode([], lambda_map, replace(plan, cell_shift=False))
+            parts = self._pack_p(before, commands)
+        number = state.frame_number
         self.last_changed[np.any(before.splats != state.splats, axis=1)] = number
-        self._note_p(commands, figures)
+        self._note_p(figures)
         size = sum(map(len, parts))
         if self._rate is not None:
             self._rate.add_frame(8 * size, key=False)
         stages["pack"] = (time.perf_counter() - started) * 1000
         self._pack_ms += 0.2 * (stages["pack"] - self._pack_ms)
         return self._frame("p", parts, None, size, figures.changed)
+
+    def _pack_p(self, before: SplatState, commands: PCommands) -> tuple[bytes, ...]:
+        """Bring the state to what the engine holds and return the frame that leads there from the one before."""
+        assert self.state is not None and self._engine is not None
+        self._engine.store(self.state)
+        self.state.frame_number = before.frame_number + 1
+        hash16 = state_hash(self.state) if self._hash_due() else None
+        return serialize_p(before, self.state.frame_number, commands, hash16=hash16)
 
     def _flows(self, luma: npt.NDArray[np.uint8]) -> list[FloatArray]:
         """Return the flows offered to the cells: from the last source and, at "best", from the state's picture too."""
@@ -209,7 +220,7 @@ class Encoder:
         left_s = deadline - time.perf_counter() - 1.3 * self._pack_ms / 1000
         return PFramePlan(lambda_, sweeps=2, group_row_step=2, cell_affine=False, budget_s=max(left_s, 0.001))
 
-    def _note_p(self, commands: PCommands, figures: PFrameFigures) -> None:
+    def _note_p(self, figures: PFrameFigures) -> None:
         """Keep what later frames are planned by."""
         assert self.state is not None
         live = int(np.count_nonzero(self.state.splats[:, 8]))

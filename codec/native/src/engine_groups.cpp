@@ -15,6 +15,7 @@ constexpr int kAffineSplats = 5;
 constexpr int kAffineLimit = 12;        // 1/64, of a proposal
 constexpr int kMostAffine = 63;
 constexpr int kReachPx = 3;             // refinement beyond the largest candidate
+constexpr float kMostBits = 7400;       // of all cells: they must fit into one part of a frame (SPEC section 3)
 constexpr int kShiftUnit = 6;           // 1.5 of 1/255 in 1/4 units
 constexpr float kShiftValue = 1.5f;
 
@@ -322,13 +323,14 @@ void GroupSearch::run_level(int level) {
     for (const auto& round : disjoint_rounds(windows)) {
         e_.canvas_.pool().parallel_for(static_cast<int>(round.size()), [&](int i, int worker) {
             Cell& cell = cells[round[i]];
-            if (e_.out_of_time() || cell.window.x0 >= cell.window.x1 || cell.window.y0 >= cell.window.y1) return;
+            if (e_.out_of_time() || bits_ > kMostBits || cell.window.x0 >= cell.window.x1 || cell.window.y0 >= cell.window.y1) return;
             search(cell, level, scratch_[worker]);
             if (cell.on) commit(cell, level);
         });
         for (const int i : round) {
             const Cell& cell = cells[i];
             if (!cell.on) continue;
+            bits_ += motion_bits(cell, level, cell.taken);
             out.on[cell.index] = 1;
             std::copy_n(cell.taken.v, 2, &out.vectors[2 * cell.index]);
             std::copy_n(cell.taken.affine, 4, &out.affine[4 * cell.index]);

@@ -65,6 +65,7 @@ private:
     std::vector<int32_t> start_;    // [slots, 9] where each splat was before the cells
     std::vector<int32_t> sums_;     // [rows16, columns16, 2] vectors of this frame so far
     std::vector<Scratch> scratch_;  // one a worker
+    float bits_ = 0;                // spent on cells so far
     int columns16_, rows16_;
 };
 
