@@ -11,6 +11,7 @@ class Pace:
 
     STEPS_FPS = (30, 20, 15, 10)
     SHARE = 0.6  # of all cores; the rest is for the server itself and the system
+    MAX_BUDGET_MS = 30.0  # however slow the step: delay is worth more than the last bit of quality
     MIN_BUDGET_MS = 10.0  # wall time; where a step gives less, the next slower one is taken
     TOO_SLOW = 0.9  # of the frame period: median cost above it steps down
     FAST_ENOUGH = 0.7  # of the faster step's period: foreseen cost below it steps up
@@ -21,9 +22,7 @@ class Pace:
     def __init__(self, cores: int, threads: int, max_fps: int) -> None:
         self._cores = cores
         self._threads = threads
-        self._steps = [min(max_fps, fps) for fps in self.STEPS_FPS if fps < max_fps or fps == self.STEPS_FPS[0]]
-        if max_fps < self.STEPS_FPS[0]:
-            self._steps = [max_fps, *(fps for fps in self.STEPS_FPS if fps < max_fps)]
+        self._steps = [max_fps, *(fps for fps in self.STEPS_FPS if fps < max_fps)]
         self._step = 0
         self._costs: deque[float] = deque(maxlen=self.COSTS)
         self._publishers = 1
@@ -71,7 +70,8 @@ class Pace:
     def _budget_ms(self, step: int) -> float:
         """Wall time for one frame at a step: a share of all cores, divided among publishers and over threads."""
         cpu_ms = self.SHARE * self._cores * 1000 / self._steps[step] / self._publishers
-        return cpu_ms / max(1.0, min(self._threads, self._cores / self._publishers))
+        wall_ms = cpu_ms / max(1.0, min(self._threads, self._cores / self._publishers))
+        return min(self.MAX_BUDGET_MS, wall_ms)
 
     def _least_step(self) -> int:
         """Return the fastest step whose budget is worth anything."""

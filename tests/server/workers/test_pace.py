@@ -7,7 +7,11 @@ from server.workers.pace import Pace
 
 def test_the_budget_is_a_share_of_all_cores() -> None:
     assert Pace(2, 2, 30).budget_ms() == pytest.approx(0.6 * 33.3, rel=0.01)
-    assert Pace(2, 1, 30).budget_ms() == pytest.approx(0.6 * 66.7, rel=0.01)
+    assert Pace(2, 1, 60).budget_ms() == pytest.approx(0.6 * 66.7 / 2, rel=0.01)
+
+
+def test_a_slow_rate_makes_no_frame_late() -> None:
+    assert Pace(8, 1, 10).budget_ms() == Pace.MAX_BUDGET_MS
 
 
 def test_two_publishers_on_two_cores_get_one_core_each() -> None:
