@@ -1,5 +1,7 @@
-// Float arrays on cache-line borders.
+// Float arrays on cache-line borders, large ones on huge pages where the system has them.
 #pragma once
+
+#include <sys/mman.h>
 
 #include <cstddef>
 #include <cstdlib>
@@ -19,12 +21,16 @@ public:
 
     // Contents are undefined after a call that grows the array.
     void resize(std::size_t size) {
-        if (size <= size_) return;
+        if (size == 0 || size <= size_) return;
         std::free(data_);
         size_ = 0;
-        const std::size_t bytes = (size * sizeof(float) + 63) / 64 * 64;
-        data_ = static_cast<float*>(std::aligned_alloc(64, bytes));
+        const std::size_t border = size * sizeof(float) >= HUGE_PAGE ? HUGE_PAGE : 64;
+        const std::size_t bytes = (size * sizeof(float) + border - 1) / border * border;
+        data_ = static_cast<float*>(std::aligned_alloc(border, bytes));
         if (!data_) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+        if (border == HUGE_PAGE) madvise(data_, bytes, MADV_HUGEPAGE);  // a wish: few page-table look-ups
+#endif
         size_ = size;
     }
     float* data() { return data_; }
@@ -32,6 +38,7 @@ public:
     std::size_t size() const { return size_; }
 
 private:
+    static constexpr std::size_t HUGE_PAGE = std::size_t(1) << 21;
     float* data_ = nullptr;
     std::size_t size_ = 0;
 };

@@ -13,7 +13,6 @@ namespace ISA_NAMESPACE {
 namespace {
 
 constexpr int PARAMS = 8;           // x, y, a, b, c, Y, Cb, Cr
-constexpr int INPUT_PLANES = 6;     // EPS_BASE * base, then target; a weight plane is kept apart
 constexpr float RATES[PARAMS] = {0.3f, 0.3f, 0.02f, 0.02f, 0.02f, 2.55f, 2.55f, 2.55f};
 constexpr float BETA1 = 0.9f, BETA2 = 0.99f, TINY = 1e-12f;
 constexpr float NARROWEST = 1.5f, WIDEST = 1.f / 60.f;  // limits of a and c, 1/px
@@ -21,11 +20,6 @@ constexpr float MAX_SHEAR = 4.f;    // of b / c
 constexpr int SPLATS_A_TASK = 256;
 
 struct Moments { float m[PARAMS], v[PARAMS]; };
-
-// Adds the eight vectors' lanes: eight sums.
-KERNEL_INLINE void sum_each(const vfloat (&v)[PARAMS], float* out) {
-    for (int k = 0; k < PARAMS; ++k) out[k] = sum(v[k]);
-}
 
 class Session final : public FitSession {
 public:
@@ -45,11 +39,11 @@ private:
     void prepare_splat(int i);
     void on_lattice(float* params) const;
     void make_scratch(const ThreadPool& pool);
-    void draw(int column, float* planes) const;
+    void draw(int column, float* planes);
     double residual(int column, float* planes) const;
     template <bool weighted> double residual_rows(int column, float* planes) const;
     void splat_sums(int column, const float* planes);
-    void part_sums(const ColumnSplat& s, int column, const float* planes, float* out) const;
+    void part_sums(const ColumnSplat& s, int column, Rows rows, const float* planes, float* out) const;
     void splat_gradient(int i, float* out) const;
     void adam(int i, float rate, float scale1, float scale2);
 
@@ -57,7 +51,8 @@ private:
     float channel_weights_[3];
     bool weighted_, stale_ = true;
     FitLattice lattice_;
-    AlignedFloats inputs_, weights_;  // [column][row][plane][LANES]
+    AlignedFloats base_, target_;     // [column][row][3][LANES]; the base times EPS_BASE
+    AlignedFloats weights_;           // [column][row][LANES]
     std::vector<int> order_;          // place here -> the caller's index; sorted by y, so that walks stay in cache
     std::vector<float> params_;       // [n, 8]
     std::vector<Moments> moments_;
@@ -65,6 +60,7 @@ private:
     std::vector<Span> spans_;
     ColumnBins bins_;
     AlignedFloats parts_;             // [parts, 8] sums of one splat in one column
+    std::vector<Rows> part_rows_;     // [parts]
     std::vector<AlignedFloats> scratch_;
     std::vector<double> losses_;
 };
@@ -78,7 +74,8 @@ Session::Session(const FitTarget& target)
 
 void Session::copy_inputs(const FitTarget& target) {
     const std::size_t blocks = std::size_t(columns_) * height_, area = std::size_t(width_) * height_;
-    inputs_.resize(blocks * INPUT_PLANES * LANES);
+    base_.resize(blocks * 3 * LANES);
+    target_.resize(blocks * 3 * LANES);
     // the weights also switch the lanes right of the picture off
     weighted_ = weighted_ || width_ % LANES != 0;
     if (weighted_) weights_.resize(blocks * LANES);
@@ -88,10 +85,9 @@ void Session::copy_inputs(const FitTarget& target) {
             for (int lane = 0; lane < LANES; ++lane) {
                 const int x = column * LANES + lane;
                 const std::size_t at = std::size_t(y) * width_ + std::min(x, width_ - 1);
-                float* p = inputs_.data() + block * INPUT_PLANES * LANES + lane;
                 for (int c = 0; c < 3; ++c) {
-                    p[c * LANES] = EPS_BASE * target.base[c * area + at];
-                    p[(3 + c) * LANES] = target.target[c * area + at];
+                    base_.data()[(block * 3 + c) * LANES + lane] = EPS_BASE * target.base[c * area + at];
+                    target_.data()[(block * 3 + c) * LANES + lane] = target.target[c * area + at];
                 }
                 if (weighted_)
                     weights_.data()[block * LANES + lane] = x >= width_ ? 0.f : target.weight ? target.weight[at] : 1.f;
@@ -177,7 +173,8 @@ void Session::prepare(ThreadPool& pool) {
         stale_ = false;
     }
     bins_.build(spans_, columns_);
-    parts_.resize(std::size_t(bins_.parts()) * PARAMS + PARAMS);
+    parts_.resize(std::size_t(bins_.parts()) * PARAMS);
+    part_rows_.resize(bins_.parts());
     make_scratch(pool);
 }
 
@@ -185,18 +182,21 @@ void Session::make_scratch(const ThreadPool& pool) {
     while (int(scratch_.size()) < pool.threads()) scratch_.emplace_back(std::size_t(height_) * 4 * LANES);
 }
 
-void Session::draw(int column, float* planes) const {
-    const float* in = inputs_.data() + std::size_t(column) * height_ * INPUT_PLANES * LANES;
+void Session::draw(int column, float* planes) {
+    const float* base = base_.data() + std::size_t(column) * height_ * 3 * LANES;
     for (int y = 0; y < height_; ++y) {
         float* p = planes + y * (4 * LANES);
-        for (int c = 0; c < 3; ++c) store(p + c * LANES, load(in + (y * INPUT_PLANES + c) * LANES));
+        for (int c = 0; c < 3; ++c) store(p + c * LANES, load(base + (y * 3 + c) * LANES));
         store(p + 3 * LANES, splat(EPS_BASE));
     }
     const float x_first = float(column * LANES);
     const vfloat x = x_first + lane_numbers();
     for (int k = bins_.start(column); k < bins_.start(column + 1); ++k) {
-        const ColumnSplat& s = drawn_[bins_.list()[k]];
-        draw_in_column<true>(s, x - s.g.x, rows_in_column(s, x_first, x_first + float(LANES - 1), 0, height_), planes);
+        const int i = bins_.list()[k];
+        const ColumnSplat& s = drawn_[i];
+        const Rows rows = rows_in_column(s, x_first, x_first + float(LANES - 1), 0, height_);
+        part_rows_[bins_.part(i, column)] = rows;
+        draw_in_column<true>(s, x - s.g.x, rows, planes);
     }
 }
 
@@ -206,7 +206,7 @@ double Session::residual(int column, float* planes) const {
 }
 
 template <bool weighted> double Session::residual_rows(int column, float* planes) const {
-    const float* target = inputs_.data() + (std::size_t(column) * height_ * INPUT_PLANES + 3) * LANES;
+    const float* target = target_.data() + std::size_t(column) * height_ * 3 * LANES;
     const float* weights = weights_.data() + std::size_t(column) * height_ * LANES;
     double total = 0;
     for (int first = 0; first < height_; first += 64) {  // in float within 64 rows
@@ -217,7 +217,7 @@ template <bool weighted> double Session::residual_rows(int column, float* planes
             vfloat product{};
             for (int c = 0; c < 3; ++c) {
                 const vfloat value = load(p + c * LANES) * inverse;
-                const vfloat error = value - load(target + (y * INPUT_PLANES + c) * LANES);
+                const vfloat error = value - load(target + (y * 3 + c) * LANES);
                 vfloat pull = error * channel_weights_[c];
                 if constexpr (weighted) pull *= load(weights + y * LANES);
                 loss += error * pull;
@@ -233,10 +233,8 @@ template <bool weighted> double Session::residual_rows(int column, float* planes
 }
 
 // With e = w (E . color - E . I): the sums over a column of w E (three), e dx, e dy, e dx^2, e dx dy, e dy^2.
-void Session::part_sums(const ColumnSplat& s, int column, const float* planes, float* out) const {
-    const float x_first = float(column * LANES);
-    const vfloat dx = x_first - s.g.x + lane_numbers();
-    const Rows rows = rows_in_column(s, x_first, x_first + float(LANES - 1), 0, height_);
+void Session::part_sums(const ColumnSplat& s, int column, Rows rows, const float* planes, float* out) const {
+    const vfloat dx = float(column * LANES) - s.g.x + lane_numbers();
     const vfloat c0 = splat(s.g.color[0]), c1 = splat(s.g.color[1]), c2 = splat(s.g.color[2]);
     vfloat w0{}, w1{}, w2{}, e0{}, e1{}, e2{};
     vfloat dy = splat(float(rows.y0) - s.g.y);
@@ -254,13 +252,14 @@ void Session::part_sums(const ColumnSplat& s, int column, const float* planes, f
         dy += 1.f;
     });
     const vfloat sums[PARAMS] = {w0, w1, w2, e0 * dx, e1, e0 * dx * dx, e1 * dx, e2};
-    sum_each(sums, out);
+    sum_eight(sums, out);
 }
 
 void Session::splat_sums(int column, const float* planes) {
     for (int k = bins_.start(column); k < bins_.start(column + 1); ++k) {
         const int i = bins_.list()[k];
-        part_sums(drawn_[i], column, planes, parts_.data() + std::size_t(bins_.part(i, column)) * PARAMS);
+        const int part = bins_.part(i, column);
+        part_sums(drawn_[i], column, part_rows_[part], planes, parts_.data() + std::size_t(part) * PARAMS);
     }
 }
 

@@ -35,6 +35,29 @@ KERNEL_INLINE float sum(vfloat v) {  // pairwise: the same order in every caller
         for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
     return lane[0];
 }
+// Lanes 0, 2, 4, ... of a, then of b; lanes 1, 3, 5, ... likewise.
+template <int odd> KERNEL_INLINE vfloat every_second(vfloat a, vfloat b) {
+    vint pick;
+    for (int i = 0; i < LANES; ++i) pick[i] = 2 * i + odd;  // LANES and up are b's
+    return __builtin_shuffle(a, b, pick);
+}
+KERNEL_INLINE vfloat add_pairs(vfloat a, vfloat b) { return every_second<0>(a, b) + every_second<1>(a, b); }
+// The lane sums of eight vectors.
+KERNEL_INLINE void sum_eight(const vfloat (&v)[8], float* out) {
+    vfloat four[4], two[2];
+    for (int k = 0; k < 4; ++k) four[k] = add_pairs(v[2 * k], v[2 * k + 1]);
+    for (int k = 0; k < 2; ++k) two[k] = add_pairs(four[2 * k], four[2 * k + 1]);
+    float sums[2 * LANES];
+    if constexpr (LANES == 4) {
+        store(sums, two[0]);
+        store(sums + LANES, two[1]);
+    } else {
+        vfloat one = add_pairs(two[0], two[1]);
+        if constexpr (LANES == 16) one = add_pairs(one, one);
+        store(sums, one);
+    }
+    std::memcpy(out, sums, 8 * sizeof(float));
+}
 KERNEL_INLINE vfloat vmin(vfloat a, vfloat b) { return a < b ? a : b; }
 KERNEL_INLINE vfloat vmax(vfloat a, vfloat b) { return a > b ? a : b; }
 
