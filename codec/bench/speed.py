@@ -164,7 +164,7 @@ def _processor_name() -> str:
 def _print_report(report: SpeedReport, console: Console) -> None:
     coding = Table(title=f"{report.clip}, {report.best.frames} frames, on {report.cores} cores: {report.processor}")
     for heading in ("encoder", "size", "kbit/s", "luma dB", "key ms", "P wall ms p50", "p95", "P CPU ms p50"):
-        coding.add_column(heading, justify="left" if heading == "encoder" else "right")
+        coding.add_column(heading, justify="left" if heading == "encoder" else "right", no_wrap=True)
     for figures in (report.best, report.best_vp8, report.live, report.live_vp8):
         times = (figures.key_ms, figures.p_wall_ms.p50, figures.p_wall_ms.p95, figures.p_cpu_ms.p50)
         size = f"{figures.width_px}x{figures.height_px}"

@@ -33,7 +33,7 @@ def encode_vp8(pictures: Sequence[RgbPicture], fps: Fraction, kbps: float, threa
         cpu_ms.append((time.process_time() - cpu) * 1000)
     packets += encoder.encode(None)
     return CodingFigures(
-        encoder="vp8 realtime, cpu-used -8",
+        encoder="vp8 cpu-used -8",
         width_px=width,
         height_px=height,
         frames=len(pictures),
