@@ -175,7 +175,8 @@ class Publisher:
                 continue
             now = now_ms()
             if frame.kind != "key":  # a key frame may take longer and says nothing about the pace
-                self._pace.push_cost(now - began_ms, max(1, self._active_publishers()), now)
+                cores_used = frame.stats.cpu_ms / max(frame.stats.encode_ms, 0.1)
+                self._pace.push_cost(now - began_ms, cores_used, max(1, self._active_publishers()), now)
             self.size = size
             self._publish(frame, capture_ms, now)
 

@@ -12,9 +12,10 @@ class Pace:
     STEPS_FPS = (30, 20, 15, 10)
     SHARE = 0.6  # of all cores; the rest is for the server itself and the system
     MAX_BUDGET_MS = 30.0  # however slow the step: delay is worth more than the last bit of quality
+    MAX_PERIOD_SHARE = 0.8  # of the frame period, so that pictures and frames also have time to travel
     MIN_BUDGET_MS = 10.0  # wall time; where a step gives less, the next slower one is taken
-    TOO_SLOW = 0.9  # of the frame period: median cost above it steps down
-    FAST_ENOUGH = 0.7  # of the faster step's period: foreseen cost below it steps up
+    TOO_SLOW = 1.0  # of the frame period: median cost above it steps down
+    FAST_ENOUGH = 0.9  # of the faster step's period: foreseen cost below it steps up
     COSTS = 20  # frames looked at
     HOLD_DOWN_MS = 1500.0  # between a change and a step down
     HOLD_UP_MS = 5000.0
@@ -26,6 +27,7 @@ class Pace:
         self._step = 0
         self._costs: deque[float] = deque(maxlen=self.COSTS)
         self._publishers = 1
+        self._cores_used = float(threads)  # by the encoder while it works, as measured
         self._changed_ms: float | None = None
         self._due_ms: float | None = None
 
@@ -47,9 +49,10 @@ class Pace:
         self._due_ms += period_ms
         return True
 
-    def push_cost(self, wall_ms: float, publishers: int, now_ms: float) -> None:
-        """Note what a frame took, and change the step where that is due."""
+    def push_cost(self, wall_ms: float, cores_used: float, publishers: int, now_ms: float) -> None:
+        """Note what a frame took and how many cores its encoder used, and change the step where that is due."""
         self._costs.append(wall_ms)
+        self._cores_used += 0.1 * (min(max(cores_used, 1.0), self._threads) - self._cores_used)
         if self._changed_ms is None:
             self._changed_ms = now_ms
         if publishers != self._publishers:
@@ -68,10 +71,11 @@ class Pace:
                 self._go(self._step - 1, now_ms)
 
     def _budget_ms(self, step: int) -> float:
-        """Wall time for one frame at a step: a share of all cores, divided among publishers and over threads."""
-        cpu_ms = self.SHARE * self._cores * 1000 / self._steps[step] / self._publishers
-        wall_ms = cpu_ms / max(1.0, min(self._threads, self._cores / self._publishers))
-        return min(self.MAX_BUDGET_MS, wall_ms)
+        """Wall time for one frame at a step: a share of all cores, divided among publishers and over cores used."""
+        period_ms = 1000 / self._steps[step]
+        cpu_ms = self.SHARE * self._cores * period_ms / self._publishers
+        wall_ms = cpu_ms / max(1.0, min(self._cores_used, self._cores / self._publishers))
+        return min(self.MAX_BUDGET_MS, self.MAX_PERIOD_SHARE * period_ms, wall_ms)
 
     def _least_step(self) -> int:
         """Return the fastest step whose budget is worth anything."""

@@ -172,7 +172,7 @@ class WorkerPool:
         assert self._loop is not None
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=run_worker, args=(theirs,), name="splatcall-encode", daemon=True)
+        process = context.Process(target=run_worker, args=(theirs, self.factory), name="splatcall-encode", daemon=True)
         process.start()
         theirs.close()
         worker = _Worker(process, ours)

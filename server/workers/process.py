@@ -178,9 +178,13 @@ class _Publisher:
             self._encoder.state = state  # its first frame is a key frame, of the epoch after this one
 
 
-def run_worker(connection: Connection) -> None:
-    """Serve orders until told to stop or the server is gone; the entry point of the process."""
+def run_worker(connection: Connection, factory: str) -> None:
+    """Serve orders until told to stop or the server is gone; the entry point of the process.
+
+    The encoder's module is imported before `Ready`, so that the first picture does not wait for it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which stops its workers
+    importlib.import_module(factory.partition(":")[0])
     publishers: dict[int, _Publisher] = {}
     connection.send(Ready())
     try:
