@@ -27,6 +27,7 @@ from codec.types import (
 
 VECTORS = Path(__file__).parent
 Random = np.random.Generator
+Cells = tuple[CellLevel, CellLevel, CellLevel, CellLevel]
 
 
 def random_splats(rng: Random, epoch: EpochRecord, count: int) -> SplatSet:
@@ -65,7 +66,7 @@ def random_updates(rng: Random, state: SplatState, count: int, spread: float, bl
     return PCommands(update_slots=slots[~dies], update_deltas=deltas[~dies], death_slots=slots[dies])
 
 
-def random_cells(rng: Random, epoch: EpochRecord, spread: float, share: float, affine: int) -> tuple[CellLevel, ...]:
+def random_cells(rng: Random, epoch: EpochRecord, spread: float, share: float, affine: int) -> Cells:
     """Return cells of all levels, affine terms on the coarser three."""
     levels = []
     for level, cell_px in enumerate(CELL_LEVELS_PX):
@@ -74,7 +75,8 @@ def random_cells(rng: Random, epoch: EpochRecord, spread: float, share: float, a
         vectors = np.rint(rng.normal(0, spread, (*grid, 2))).astype(np.int32).clip(-2048, 2047)
         terms = integers(rng, -affine, affine, *grid, 4) * (rng.random((*grid, 1)) < 0.4) * (level < 3)
         levels.append(CellLevel(on, vectors, terms.astype(np.int32)))
-    return tuple(levels)
+    a, b, c, d = levels
+    return a, b, c, d
 
 
 def random_shifts(rng: Random, epoch: EpochRecord, limit: int) -> tuple[ShiftLevel, ShiftLevel]:
@@ -266,14 +268,14 @@ def p_commands() -> Stream:
     affine = np.array([20, -31, 27, -8, 5, -6], np.int32)
     stream.p(PCommands(affine=affine))
     stream.p(PCommands(affine=-affine, affine_shape=True))
-    stream.p(PCommands(cells=random_cells(rng, epoch, 6, 0.4, 3)))  # type: ignore[arg-type]
-    stream.p(PCommands(cells=random_cells(rng, epoch, 6, 0.4, 3)))  # type: ignore[arg-type]
+    stream.p(PCommands(cells=random_cells(rng, epoch, 6, 0.4, 3)))
+    stream.p(PCommands(cells=random_cells(rng, epoch, 6, 0.4, 3)))
     stream.p(PCommands(shifts=random_shifts(rng, epoch, 4)))
     stream.p(random_updates(rng, stream.state, 40, 2))
     everything = random_updates(rng, stream.state, 60, 2)
     everything.light = np.array([-2, 3, 0, 1], np.int32)
     everything.base_delta, everything.affine, everything.affine_shape = base_delta, affine, True
-    everything.cells = random_cells(rng, epoch, 4, 0.5, 5)  # type: ignore[assignment]
+    everything.cells = random_cells(rng, epoch, 4, 0.5, 5)
     everything.shifts = random_shifts(rng, epoch, 5)
     everything.births = random_births(rng, epoch, 5, 9)
     stream.p(everything, hashed=True)
@@ -287,7 +289,7 @@ def p_split() -> Stream:
     stream.key(random_key(rng, stream.epoch, 400), max_part_bytes=1147)
     for _ in range(3):
         commands = random_updates(rng, stream.state, 220, 2)
-        commands.cells = random_cells(rng, stream.epoch, 4, 0.1, 2)  # type: ignore[assignment]
+        commands.cells = random_cells(rng, stream.epoch, 4, 0.1, 2)
         commands.births = random_births(rng, stream.epoch, 20, 9)
         stream.p(commands, max_part_bytes=300, hashed=True)
     return stream
@@ -314,7 +316,7 @@ def layered() -> Stream:
     for blocks in (None, range(4), range(4, 9)):
         p = random_updates(rng, stream.state, 50, 2, blocks)
         p.births = random_births(rng, stream.epoch, 8, 5, 4 if blocks == range(4) else None)
-        p.cells = random_cells(rng, stream.epoch, 4, 0.3, 2)  # type: ignore[assignment]
+        p.cells = random_cells(rng, stream.epoch, 4, 0.3, 2)
         stream.p(p, max_part_bytes=400)
     return stream
 
@@ -331,7 +333,7 @@ def extremes() -> Stream:
         commands.base_delta = integers(rng, -limit, limit, *epoch.base_shape)
         commands.affine = integers(rng, -limit, limit, 6)
         commands.affine_shape = True
-        commands.cells = random_cells(rng, epoch, spread, 0.5, limit)  # type: ignore[assignment]
+        commands.cells = random_cells(rng, epoch, spread, 0.5, limit)
         commands.shifts = random_shifts(rng, epoch, limit)
         commands.births = random_births(rng, epoch, 90, limit)
         commands.births[:60, 0] = 2
@@ -349,7 +351,7 @@ def patches() -> Stream:
     commands = random_updates(rng, stream.state, 30, 3)
     commands.births = random_births(rng, stream.epoch, 6, 5)
     before = stream.state.splats.copy()
-    commands.cells = random_cells(rng, stream.epoch, 4, 0.2, 0)  # type: ignore[assignment]
+    commands.cells = random_cells(rng, stream.epoch, 4, 0.2, 0)
     stream.p(commands)
     last_changed[(stream.state.splats != before).any(axis=1)] = 1
     stream.patch(last_changed.tolist(), 0)
