@@ -14,8 +14,8 @@ DoubleArray = npt.NDArray[np.float64]
 
 EPS_BASE = 0.05
 CUT = 9.0
-RATES = np.array([0.3, 0.3, 0.02, 0.02, 0.02, 2.55, 2.55, 2.55])
-BETA1, BETA2, TINY = 0.9, 0.99, 1e-12
+MEAN_RATE, SHAPE_RATE, COLOR_RATE = 0.25, 0.1, 3.4  # px over sqrt(sigma), 1/px times sigma, 1/255
+BETA1, BETA2, TINY = 0.75, 0.7, 1e-12
 NARROWEST, WIDEST, MAX_SHEAR = 1.5, 1 / 60, 4.0  # of a and c in 1/px, of b / c
 CLASS_ENDS = np.array([48, 92, 137, 181]) / 64  # log-scales (SPEC 5)
 
@@ -90,7 +90,11 @@ class ReferenceFit:
         self._first = BETA1 * self._first + (1 - BETA1) * gradients
         self._second = BETA2 * self._second + (1 - BETA2) * gradients**2
         first, second = self._first / (1 - BETA1**self._steps), self._second / (1 - BETA2**self._steps)
-        params = self._params - rate * RATES * first / (np.sqrt(second) + TINY)
+        narrow = np.sqrt(self._params[:, 2] * self._params[:, 4])  # 1 / sigma
+        rates = np.stack(
+            [MEAN_RATE / np.sqrt(narrow)] * 2 + [SHAPE_RATE * narrow] * 3 + [np.full_like(narrow, COLOR_RATE)] * 3, 1
+        )
+        params = self._params - rate * rates * first / (np.sqrt(second) + TINY)
         params[:, 2] = np.clip(params[:, 2], WIDEST, NARROWEST)
         params[:, 4] = np.clip(params[:, 4], WIDEST, NARROWEST)
         params[:, 3] = np.clip(params[:, 3], -MAX_SHEAR * params[:, 4], MAX_SHEAR * params[:, 4])

@@ -13,8 +13,11 @@ namespace ISA_NAMESPACE {
 namespace {
 
 constexpr int PARAMS = 8;           // x, y, a, b, c, Y, Cb, Cr
-constexpr float RATES[PARAMS] = {0.3f, 0.3f, 0.02f, 0.02f, 0.02f, 2.55f, 2.55f, 2.55f};
-constexpr float BETA1 = 0.9f, BETA2 = 0.99f, TINY = 1e-12f;
+// Steps of Adam at rate 1 for a splat of size sigma = 1/sqrt(a c): of the mean MEAN_RATE sqrt(sigma) px, of a, b, c
+// SHAPE_RATE/sigma. Short memories: no noise here to average away. Against 0.3 px, 0.02, 2.55 for all sizes with betas
+// 0.9 and 0.99: +1.4 dB after 40 iterations, +0.65 after 150 (four pictures, rate 1.5).
+constexpr float MEAN_RATE = 0.25f, SHAPE_RATE = 0.1f, COLOR_RATE = 3.4f;
+constexpr float BETA1 = 0.75f, BETA2 = 0.7f, TINY = 1e-12f;
 constexpr float NARROWEST = 1.5f, WIDEST = 1.f / 60.f;  // limits of a and c, 1/px
 constexpr float MAX_SHEAR = 4.f;    // of b / c
 constexpr int SPLATS_A_TASK = 256;
@@ -302,12 +305,16 @@ void Session::adam(int i, float rate, float scale1, float scale2) {
     splat_gradient(i, gradient);
     float* p = &params_[std::size_t(i) * PARAMS];
     Moments& moments = moments_[i];
+    const float narrow = std::sqrt(p[2] * p[4]);
+    const float mean_rate = MEAN_RATE / std::sqrt(narrow), shape_rate = SHAPE_RATE * narrow;
+    const float rates[PARAMS] = {mean_rate, mean_rate, shape_rate, shape_rate, shape_rate,
+                                 COLOR_RATE, COLOR_RATE, COLOR_RATE};
     for (int k = 0; k < PARAMS; ++k) {
         const float m = BETA1 * moments.m[k] + (1.f - BETA1) * gradient[k];
         const float v = BETA2 * moments.v[k] + (1.f - BETA2) * gradient[k] * gradient[k];
         moments.m[k] = m;
         moments.v[k] = v;
-        p[k] -= rate * RATES[k] * (m * scale1) / (std::sqrt(v * scale2) + TINY);
+        p[k] -= rate * rates[k] * (m * scale1) / (std::sqrt(v * scale2) + TINY);
     }
     p[2] = std::fmin(std::fmax(p[2], WIDEST), NARROWEST);
     p[4] = std::fmin(std::fmax(p[4], WIDEST), NARROWEST);
