@@ -15,6 +15,7 @@ from starlette.types import Scope
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 import codec
+from codec.config import EncoderConfig
 from server.auth import check_token
 from server.call import Call
 from server.clock import now_ms
@@ -54,7 +55,8 @@ def create_app(settings: Settings, *, encoder: str = ENCODER) -> FastAPI:
 
     `encoder` names the encoder's class as "module:name", for tests.
     """
-    pool = WorkerPool(settings.worker_count, encoder)
+    warm_up = EncoderConfig(64, 64, effort="live", importance=settings.importance, threads=1)
+    pool = WorkerPool(settings.worker_count, warm_up, encoder)
     hub = Hub(settings, pool)
 
     @asynccontextmanager

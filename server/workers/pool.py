@@ -94,8 +94,10 @@ class _Worker:
 class WorkerPool:
     """Encode workers in their own processes; all methods run on the event loop's thread."""
 
-    def __init__(self, workers: int, factory: str = ENCODER) -> None:
+    def __init__(self, workers: int, warm_up: EncoderConfig, factory: str = ENCODER) -> None:
+        """Take the number of workers and the configuration of the encoder that each makes to warm up."""
         self.factory = factory
+        self._warm_up = warm_up
         self.replaced = 0
         self._count = workers
         self._keys = count()
@@ -172,7 +174,9 @@ class WorkerPool:
         assert self._loop is not None
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=run_worker, args=(theirs, self.factory), name="splatcall-encode", daemon=True)
+        process = context.Process(
+            target=run_worker, args=(theirs, self.factory, self._warm_up), name="splatcall-encode", daemon=True
+        )
         process.start()
         theirs.close()
         worker = _Worker(process, ours)

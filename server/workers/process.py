@@ -119,8 +119,7 @@ class _Publisher:
     """One publisher's encoder in this process."""
 
     def __init__(self, order: Open) -> None:
-        module, _, name = order.factory.partition(":")
-        self._factory: EncoderFactory = getattr(importlib.import_module(module), name)
+        self._factory = _factory_of(order.factory)
         self._config = order.config
         self._state = StateBuffer.attach(order.state_name, order.long_side_px)
         self._picture = PictureBuffer.attach(order.picture_name)
@@ -178,13 +177,13 @@ class _Publisher:
             self._encoder.state = state  # its first frame is a key frame, of the epoch after this one
 
 
-def run_worker(connection: Connection, factory: str) -> None:
+def run_worker(connection: Connection, factory: str, warm_up: EncoderConfig) -> None:
     """Serve orders until told to stop or the server is gone; the entry point of the process.
 
-    The encoder's module is imported before `Ready`, so that the first picture does not wait for it.
+    An encoder is made and closed before `Ready`, so that the first picture does not wait for imports and models.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which stops its workers
-    importlib.import_module(factory.partition(":")[0])
+    _factory_of(factory)(warm_up, None).close()
     publishers: dict[int, _Publisher] = {}
     connection.send(Ready())
     try:
@@ -198,6 +197,13 @@ def run_worker(connection: Connection, factory: str) -> None:
         for publisher in publishers.values():
             publisher.close()
         connection.close()
+
+
+def _factory_of(name: str) -> EncoderFactory:
+    """Return the factory named as "module:name"."""
+    module, _, attribute = name.partition(":")
+    factory: EncoderFactory = getattr(importlib.import_module(module), attribute)
+    return factory
 
 
 def _serve(order: Open | Encode | Close, publishers: dict[int, _Publisher]) -> FromWorker | None:

@@ -21,7 +21,7 @@ CONFIG = EncoderConfig(64, 48, effort="live", importance=False, threads=1)
 async def pool() -> AsyncIterator[WorkerPool]:
     """Two workers."""
     before = set(os.listdir("/dev/shm"))
-    made = WorkerPool(2, FAKE_ENCODER)
+    made = WorkerPool(2, CONFIG, FAKE_ENCODER)
     await made.start()
     yield made
     await made.close()
