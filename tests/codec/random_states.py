@@ -65,7 +65,7 @@ def random_commands(rng: Random, state: SplatState, spread: float = 2.0, limit: 
     if rng.random() < 0.5:
         commands.shifts = random_shifts(rng, epoch, limit)
     if rng.random() < 0.5:
-        commands.births = random_births(rng, epoch, int(rng.integers(0, 40)), limit)
+        commands.births = random_births(rng, epoch, int(rng.integers(0, min(40, epoch.slots))), limit)
     return commands
 
 
