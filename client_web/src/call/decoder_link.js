@@ -5,6 +5,7 @@ import { PictureView } from '../render/picture_view.js';
 /** @typedef {import('../worker/messages.js').FromWorker} FromWorker */
 /** @typedef {import('../worker/messages.js').ToWorker} ToWorker */
 /** @typedef {import('../worker/messages.js').StreamStats} StreamStats */
+/** @typedef {import('../codec/state.js').SplatState} SplatState */
 
 /**
  * @typedef {object} DecoderHandlers
@@ -26,7 +27,7 @@ export class DecoderLink {
     /** @type {Map<number, (result: { png: Blob | null, error: string }) => void>} */
     this.snapshots = new Map();
     this.requests = 0;
-    /** @type {Map<number, PictureView>} pictures that this page draws itself (no OffscreenCanvas here) */
+    /** @type {Map<number, { view: PictureView, state: SplatState | null }>} pictures that this page draws itself (no OffscreenCanvas here) */
     this.views = new Map();
     this.ready = new Promise((resolve, reject) => {
       this.worker.onerror = (event) => reject(new Error(event.message || 'the decode worker did not start'));
@@ -49,7 +50,7 @@ export class DecoderLink {
       return;
     }
     try {
-      this.views.set(stream, new PictureView(canvas, () => {}));
+      this.views.set(stream, { view: new PictureView(canvas, () => this.drawHere(stream, null)), state: null });
       this.post({ type: 'attach', stream, canvas: null });
     } catch (error) {
       this.handlers.onnowebgl(error instanceof Error ? error.message : String(error));
@@ -58,7 +59,7 @@ export class DecoderLink {
 
   /** @param {number} stream */
   detach(stream) {
-    this.views.get(stream)?.close();
+    this.views.get(stream)?.view.close();
     this.views.delete(stream);
     delete this.stats[stream];
     this.post({ type: 'detach', stream });
@@ -66,7 +67,7 @@ export class DecoderLink {
 
   /** Forget all streams, after a join that resumed nothing. */
   reset() {
-    for (const view of this.views.values()) view.close();
+    for (const { view } of this.views.values()) view.close();
     this.views.clear();
     this.stats = {};
     this.post({ type: 'reset' });
@@ -74,18 +75,32 @@ export class DecoderLink {
 
   /** @param {number} stream @param {number} width device px */
   setTile(stream, width) {
-    this.views.get(stream)?.setTile(width);
+    this.views.get(stream)?.view.setTile(width);
+    this.drawHere(stream, null);
     this.post({ type: 'tile', stream, width });
   }
 
   /** @param {boolean} on */
   setOutlines(on) {
-    for (const view of this.views.values()) view.outlines = on;
+    for (const [stream, { view }] of this.views) {
+      view.outlines = on;
+      this.drawHere(stream, null);
+    }
     this.post({ type: 'outlines', on });
+  }
+
+  /** Draw a picture that the worker cannot draw. @param {number} stream @param {SplatState | null} state null: the last one again */
+  drawHere(stream, state) {
+    const here = this.views.get(stream);
+    if (!here) return;
+    here.state = state ?? here.state;
+    if (here.state) here.view.draw(here.state);
   }
 
   /** The picture now shown, at the coded size. @param {number} stream @returns {Promise<Blob>} a PNG */
   async snapshot(stream) {
+    const here = this.views.get(stream);
+    if (here?.state) return here.view.png(here.state);
     const request = ++this.requests;
     const result = await new Promise((/** @type {(result: { png: Blob | null, error: string }) => void} */ resolve) => {
       this.snapshots.set(request, resolve);
@@ -105,7 +120,7 @@ export class DecoderLink {
       case 'first-drawn': this.handlers.onfirstdrawn(message.atMs); break;
       case 'no-webgl': this.handlers.onnowebgl(message.reason); break;
       case 'rtp-alive': this.handlers.onrtp(); break;
-      case 'picture': this.views.get(message.stream)?.draw(message.state); break;
+      case 'picture': this.drawHere(message.stream, message.state); break;
       case 'stats':
         this.stats = message.streams;
         this.handlers.onstats();
@@ -119,7 +134,7 @@ export class DecoderLink {
 
   close() {
     this.worker.terminate();
-    for (const view of this.views.values()) view.close();
+    for (const { view } of this.views.values()) view.close();
     for (const settle of this.snapshots.values()) settle({ png: null, error: 'the call is over' });
     this.snapshots.clear();
   }

@@ -43,11 +43,16 @@ export class PictureView {
   /** The picture at the coded size. @param {SplatState} state @returns {Promise<Blob>} a PNG */
   async png(state) {
     const { width, height, rgba } = this.renderer.read(state);
-    const canvas = new OffscreenCanvas(width, height);
-    const context = canvas.getContext('2d');
+    const canvas = typeof OffscreenCanvas === 'undefined' ? document.createElement('canvas') : new OffscreenCanvas(1, 1);
+    canvas.width = width;
+    canvas.height = height;
+    const context = /** @type {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D | null} */ (canvas.getContext('2d'));
     if (!context) throw new RenderError('no 2D canvas');
     context.putImageData(new ImageData(rgba, width, height), 0, 0);
-    return canvas.convertToBlob({ type: 'image/png' });
+    if ('convertToBlob' in canvas) return canvas.convertToBlob({ type: 'image/png' });
+    return new Promise((resolve, reject) => {
+      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new RenderError('no PNG'))), 'image/png');
+    });
   }
 
   close() {

@@ -32,7 +32,7 @@ const ROWS = [
 export class StatsPanel {
   constructor() {
     this.body = element('div', { class: 'stats-body' });
-    this.root = element('aside', { class: 'stats', 'aria-label': 'Statistics', hidden: true }, element('h2', {}, 'Statistics'), this.body);
+    this.root = element('aside', { class: 'stats-panel', 'aria-label': 'Statistics', hidden: true }, element('h2', {}, 'Statistics'), this.body);
   }
 
   /** @returns {boolean} whether it is open now */
