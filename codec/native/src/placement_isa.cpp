@@ -186,7 +186,8 @@ private:
         for (int i : reach_[band]) {
             const Centre c = centres_[i];
             const float window = WINDOW * c.reach, weight = COMPACTNESS * COMPACTNESS / (c.reach * c.reach);
-            const int x0 = std::max(int(c.x - window), 0), x1 = std::min(int(c.x + window) + 2, width);
+            const int x0 = std::max(int(c.x - window), 0), reached = int(c.x + window) + 2 - x0;
+            const int x1 = std::min(x0 + (reached + 15) / 16 * 16, width);  // whole vectors
             const int y0 = std::max(int(c.y - window), y_first), y1 = std::min(int(c.y + window) + 2, y_end);
             for (int y = y0; y < y1; ++y) {
                 const float *luma = job_.target + std::size_t(y) * width, *cb = luma + area_, *cr = cb + area_;
@@ -210,16 +211,22 @@ private:
     void add(int band, bool last, std::vector<Sums>& sums) {
         sums.assign(centres_.size(), Sums{});
         if (last) spreads_[band].assign(centres_.size(), Spread{});
-        for (int y = first_row(band); y < end_row(band); ++y)
-            for (int x = 0; x < job_.width;) {
-                const std::size_t row = std::size_t(y) * job_.width;
-                const int i = labels_[row + x], start = x;
+        const int width = job_.width;
+        for (int y = first_row(band); y < end_row(band); ++y) {
+            const int32_t* label = &labels_[std::size_t(y) * width];
+            const float *luma = job_.target + std::size_t(y) * width, *cb = luma + area_, *cr = cb + area_;
+            for (int x = 0; x < width;) {
+                const int i = label[x], start = x;
                 float color[3] = {};
-                for (; x < job_.width && labels_[row + x] == i; ++x)
-                    for (int c = 0; c < 3; ++c) color[c] += job_.target[c * area_ + row + x];
+                for (; x < width && label[x] == i; ++x) {
+                    color[0] += luma[x];
+                    color[1] += cb[x];
+                    color[2] += cr[x];
+                }
                 if (i < 0) continue;
                 add_run(sums[i], last ? &spreads_[band][i] : nullptr, centres_[i], start, x, y, color);
             }
+        }
     }
 
     static void add_run(Sums& s, Spread* spread, const Centre& centre, int start, int end, int y, const float* color) {
