@@ -1,5 +1,6 @@
 """Float splats to integer state and back, and every range a value saturates to (SPEC section 1)."""
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -52,19 +53,26 @@ def clamp(values: IntArray, low: int | IntArray, high: int | IntArray) -> IntArr
 
 def field_low() -> IntArray:
     """Return the least value of each of the 8 fields x .. Cr."""
-    return np.array([-MEAN_MARGIN, -MEAN_MARGIN, -32, -128, -128, -1024, -1024, -1024], np.int32)
+    return _field_limits(1, 1)[0]
 
 
 def field_high(epoch: EpochRecord) -> IntArray:
     """Return the greatest value of each of the 8 fields x .. Cr."""
-    x = MEAN_UNITS * epoch.width_px + MEAN_MARGIN - 1
-    y = MEAN_UNITS * epoch.height_px + MEAN_MARGIN - 1
-    return np.array([x, y, 352, 128, 128, 2047, 1023, 1023], np.int32)
+    return _field_limits(epoch.width_px, epoch.height_px)[1]
+
+
+@lru_cache(maxsize=16)
+def _field_limits(width_px: int, height_px: int) -> tuple[IntArray, IntArray]:
+    """Return least and greatest value of the 8 fields x .. Cr, made once for each size of picture."""
+    low = np.array([-MEAN_MARGIN, -MEAN_MARGIN, -32, -128, -128, -1024, -1024, -1024], np.int32)
+    ends = [MEAN_UNITS * size + MEAN_MARGIN - 1 for size in (width_px, height_px)]
+    high = np.array([*ends, 352, 128, 128, 2047, 1023, 1023], np.int32)
+    return low, high
 
 
 def saturate_splats(epoch: EpochRecord, fields: IntArray) -> IntArray:
     """Return fields [n, 8] within their ranges."""
-    return clamp(fields, field_low(), field_high(epoch))
+    return clamp(fields, *_field_limits(epoch.width_px, epoch.height_px))
 
 
 def saturate_base(base: IntArray) -> IntArray:

@@ -15,6 +15,8 @@ from codec.quantize import (
     BIRTH_SCALES,
     clamp,
     dequantize_base,
+    field_high,
+    field_low,
     saturate_base,
     saturate_splats,
     saturate_vectors,
@@ -141,9 +143,11 @@ def _apply_shared(state: SplatState, part: ParsedPPart) -> None:
         state.vectors[:] = 0
     else:
         vectors, sums = cell_vectors(epoch, state.vectors, part.cells)
+        x, y = splats[:, 0].copy(), splats[:, 1].copy()
         for cell_px, cells, moved_by in zip(CELL_LEVELS_PX, part.cells, vectors, strict=True):
             if cells.on.any():
-                splats = cells_moved(epoch, splats, cell_px, moved_by, cells.affine)
+                x, y = cells_moved(epoch, x, y, cell_px, moved_by, cells.affine)
+        splats[:, 0], splats[:, 1] = x, y
         state.vectors[:] = saturate_vectors(sums)
     for cell_px, shift in zip(SHIFT_LEVELS_PX, part.shifts, strict=True):
         if shift is not None:
@@ -195,32 +199,34 @@ def affine_moved(epoch: EpochRecord, splats: IntArray, affine: IntArray, with_sh
     return _with_fields(epoch, splats, fields)
 
 
-def _cells_of(epoch: EpochRecord, splats: IntArray, cell_px: int) -> tuple[IntArray, IntArray]:
-    """Return the row and column [n] of each splat's cell."""
+def _cells_of(epoch: EpochRecord, x: IntArray, y: IntArray, cell_px: int) -> tuple[IntArray, IntArray]:
+    """Return the row and column [n] of the cells that means are in."""
     shift = cell_px.bit_length() - 1
-    rows = clamp(splats[:, 1] >> 4, 0, epoch.height_px - 1) >> shift
-    columns = clamp(splats[:, 0] >> 4, 0, epoch.width_px - 1) >> shift
+    rows = clamp(y >> 4, 0, epoch.height_px - 1) >> shift
+    columns = clamp(x >> 4, 0, epoch.width_px - 1) >> shift
     return rows, columns
 
 
-def cells_moved(epoch: EpochRecord, splats: IntArray, cell_px: int, vectors: IntArray, affine: IntArray) -> IntArray:
-    """Return live splats [n, 9] after one level of cells: vectors [rows, columns, 2], affine [rows, columns, 4]."""
-    rows, columns = _cells_of(epoch, splats, cell_px)
-    fields = splats[:, :8].copy()
-    fields[:, :2] += 4 * vectors[rows, columns]
+def cells_moved(
+    epoch: EpochRecord, x: IntArray, y: IntArray, cell_px: int, vectors: IntArray, affine: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Return means x, y [n] of live splats after a level of cells: vectors [rows, columns, 2], affine [.., .., 4]."""
+    rows, columns = _cells_of(epoch, x, y, cell_px)
+    moves = 4 * vectors[rows, columns]
+    moved_x, moved_y = x + moves[:, 0], y + moves[:, 1]
     if affine.any():
-        dx = splats[:, 0] - 16 * (columns * cell_px + cell_px // 2)
-        dy = splats[:, 1] - 16 * (rows * cell_px + cell_px // 2)
-        dx, dy = clamp(dx, -_CELL_REACH, _CELL_REACH - 1), clamp(dy, -_CELL_REACH, _CELL_REACH - 1)
+        dx = clamp(x - 16 * (columns * cell_px + cell_px // 2), -_CELL_REACH, _CELL_REACH - 1)
+        dy = clamp(y - 16 * (rows * cell_px + cell_px // 2), -_CELL_REACH, _CELL_REACH - 1)
         a, b, c, d = clamp(affine, _GAIN_LIMITS[0], -_GAIN_LIMITS[0])[rows, columns].T
-        fields[:, 0] += a * dx + b * dy >> 6
-        fields[:, 1] += c * dx + d * dy >> 6
-    return _with_fields(epoch, splats, fields)
+        moved_x += a * dx + b * dy >> 6
+        moved_y += c * dx + d * dy >> 6
+    low, high = field_low(), field_high(epoch)
+    return clamp(moved_x, int(low[0]), int(high[0])), clamp(moved_y, int(low[1]), int(high[1]))
 
 
 def shifted(epoch: EpochRecord, splats: IntArray, cell_px: int, shifts: IntArray) -> IntArray:
-    """Return live splats [n, 9] after colour shifts [rows, columns, 4] of one level; additive ones take the gain only."""
-    own = shifts[_cells_of(epoch, splats, cell_px)]
+    """Return live splats [n, 9] after shifts [rows, columns, 4] of one level; additive ones take the gain only."""
+    own = shifts[_cells_of(epoch, splats[:, 0], splats[:, 1], cell_px)]
     offsets = _SHIFT_STEP * clamp(own[:, 1:], -_OFFSET_LIMIT, _OFFSET_LIMIT)
     fields = splats[:, :8].copy()
     fields[:, 5] += clamp(own[:, 0], *_GAIN_LIMITS) * fields[:, 5] >> 6

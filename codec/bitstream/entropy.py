@@ -79,30 +79,45 @@ class PlaneCoder(ABC):
         """Code a plane of symbols [n] with one context for all or contexts [n]."""
         if isinstance(contexts, int):
             return self._run(name, contexts, symbols) if len(symbols) else symbols
+        if not len(symbols):
+            return symbols
+        order = contexts.astype(np.uint8).argsort(kind="stable")
+        ordered = symbols[order]
+        runs, start = [], 0
+        for context, count in enumerate(np.bincount(contexts).tolist()):
+            if count:
+                runs.append(self._run(name, context, ordered[start : start + count]))
+                start += count
+        if not self.decodes:
+            return symbols
         coded = np.empty(len(symbols), np.int32)
-        for context in np.bincount(contexts).nonzero()[0].tolist():
-            places = (contexts == context).nonzero()[0]
-            coded[places] = self._run(name, context, symbols[places])
+        coded[order] = runs[0] if len(runs) == 1 else np.concatenate(runs)
         return coded
 
     def row(self, name: str, contexts: list[int], symbols: list[int]) -> list[int]:
         """Code a plane of few symbols, as `table` does, without the overhead of arrays."""
         coded = [0] * len(symbols)
-        for context in sorted(set(contexts)):
-            for place, own in enumerate(contexts):
-                if own == context:
-                    coded[place] = self._run_one(name, context, symbols[place])
+        for context, place in sorted(zip(contexts, range(len(contexts)), strict=True)):
+            coded[place] = self._run_one(name, context, symbols[place])
         return coded
 
     def ints(self, name: str, contexts: Contexts, values: IntArray) -> IntArray:
         """Code a plane of signed values [n], magnitudes up to 16383; those beyond the table's range by an escape."""
-        if not self.decodes and len(values) and not (values.min() >= -MAX_INT and values.max() <= MAX_INT):
-            raise StreamStateError(f"{name}: expected -{MAX_INT}..{MAX_INT}, got {values.min()}..{values.max()}")
         limit = TABLES[name].limit
         assert limit is not None, name
-        inside = (values >= -limit) & (values <= limit)
-        symbols = self.table(name, contexts, np.where(inside, values + limit, 2 * limit + 1).astype(np.int32))
-        escapes = (symbols == 2 * limit + 1).nonzero()[0]
+        if not len(values):
+            return values
+        escape = 2 * limit + 1
+        if self.decodes:
+            symbols = self.table(name, contexts, values)
+        else:
+            symbols = values + np.int32(limit)
+            outside = symbols.view(np.uint32) >= escape
+            if outside.any():
+                _check_ints(name, values)
+                symbols[outside] = escape
+            self.table(name, contexts, symbols)
+        escapes = (symbols == escape).nonzero()[0]
         coded = symbols - np.int32(limit)
         if len(escapes):
             beyond = np.zeros_like(escapes) if self.decodes else np.abs(values[escapes]) - limit - 1
@@ -150,6 +165,12 @@ def _bit_lengths(values: IntArray) -> IntArray:
     return np.frexp(values.astype(np.float64))[1].astype(np.int32)
 
 
+def _check_ints(name: str, values: IntArray) -> None:
+    """Raise StreamStateError where values are beyond what an escape codes."""
+    if values.min() < -MAX_INT or values.max() > MAX_INT:
+        raise StreamStateError(f"{name}: expected -{MAX_INT}..{MAX_INT}, got {values.min()}..{values.max()}")
+
+
 class PlaneEncoder(PlaneCoder):
     """Makes the bytes of one stream."""
 
@@ -160,7 +181,7 @@ class PlaneEncoder(PlaneCoder):
 
     def _run(self, name: str, context: int, symbols: IntArray) -> IntArray:
         """Encode symbols of one context."""
-        self._coder.encode(symbols.astype(np.int32), self._models[name][context])
+        self._coder.encode(symbols.astype(np.int32, copy=False), self._models[name][context])
         return symbols
 
     def _run_one(self, name: str, context: int, symbol: int) -> int:
@@ -170,7 +191,7 @@ class PlaneEncoder(PlaneCoder):
 
     def _uniform_run(self, label: str, size: int, symbols: IntArray) -> IntArray:
         """Encode equally likely symbols."""
-        self._coder.encode(symbols.astype(np.int32), _uniform_model(size))
+        self._coder.encode(symbols.astype(np.int32, copy=False), _uniform_model(size))
         return symbols
 
     def finish(self) -> bytes:

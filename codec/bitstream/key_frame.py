@@ -16,6 +16,7 @@ from codec.types import EpochRecord, IntArray, KeyCommands, ParsedKeyPart
 
 __all__ = ["parse_key_part", "serialize_key"]
 
+_GUESSED_BITS = 34.0  # of a splat, before any part has been coded
 _FILL = 0.96  # of a part that is aimed at when its size is guessed from another's
 
 
@@ -97,7 +98,7 @@ class _LayerWriter:
         rank = cell_ranks(self._epoch.width_px, self._epoch.height_px)[splats[:, 1] >> 10, splats[:, 0] >> 10]
         order = np.argsort(rank, kind="stable")
         splats, rank = splats[order], rank[order]
-        start, count = 0, len(splats)
+        start, count = 0, min(int(8 * _FILL * self._room / _GUESSED_BITS), len(splats))
         while True:
             stream = self._encode(splats[start : start + count], rank[start : start + count])
             if len(stream) <= self._room:

@@ -104,27 +104,29 @@ def _code_cell_flags(
 ) -> None:
     """Code one level's `on` and `below` flags row by row; only cells where `coded` is set have them."""
     columns = coded.shape[1]
-    up_on, up_any = [0] * columns, [0] * columns
-    with_any = level < len(CELL_LEVELS_PX) - 1
-    for row in np.flatnonzero(coded.any(axis=1)).tolist():
-        places = coded[row].nonzero()[0]
-        if row and not coded[row - 1].any():
-            up_on, up_any = [0] * columns, [0] * columns
-        at = places.tolist()
-        first = 4 * level
-        contexts = [first + 2 * p + up_on[c] for p, c in zip(parent_on[row, places].tolist(), at, strict=True)]
-        flags = coder.row("cell_on", contexts, on[row, places].tolist())
-        on[row, places] = flags
-        up_on = [0] * columns
-        for c, flag in zip(at, flags, strict=True):
-            up_on[c] = int(flag)
-        if with_any:
-            contexts = [first + 2 * flag + up_any[c] for flag, c in zip(flags, at, strict=True)]
-            flags = coder.row("cell_any", contexts, below[row, places].tolist())
-            below[row, places] = flags
-            up_any = [0] * columns
-            for c, flag in zip(at, flags, strict=True):
-                up_any[c] = int(flag)
+    first, with_any = 4 * level, level < len(CELL_LEVELS_PX) - 1
+    coded_rows, parents = coded.tolist(), (2 * parent_on).tolist()
+    on_rows, below_rows = on.tolist(), below.tolist()
+    up_on = up_any = [0] * columns
+    for row, flags in enumerate(coded_rows):
+        places = [column for column, flag in enumerate(flags) if flag]
+        on_row, any_row = on_rows[row], below_rows[row]
+        own_on, own_any = [0] * columns, [0] * columns
+        if places:
+            parent = parents[row]
+            contexts = [first + parent[c] + up_on[c] for c in places]
+            made = coder.row("cell_on", contexts, [on_row[c] for c in places])
+            for c, flag in zip(places, made, strict=True):
+                own_on[c] = flag
+            if with_any:
+                contexts = [first + 2 * own_on[c] + up_any[c] for c in places]
+                made = coder.row("cell_any", contexts, [any_row[c] for c in places])
+                for c, flag in zip(places, made, strict=True):
+                    own_any[c] = flag
+        on_rows[row], below_rows[row] = own_on, own_any
+        up_on, up_any = own_on, own_any
+    if coder.decodes:
+        on[:], below[:] = on_rows, below_rows
 
 
 def _code_cell_values(coder: PlaneCoder, level: int, cells: ParsedCells) -> None:
