@@ -20,7 +20,9 @@ def place(
 
     Seeds are spread by the blurred gradient and the importance; fewer than `count` come out of a picture too small for
     them (at most one splat to four px). The same arguments give the same splats, whatever `threads`.
-    Raises ValueError if shapes disagree or count is negative.
+    Raises ValueError if shapes disagree, weights are not 0 to 1, or count is negative.
     """
     weights = None if importance is None else np.ascontiguousarray(importance, np.float32)
+    if weights is not None and not np.all((weights >= 0) & (weights <= 1)):
+        raise ValueError("importance: expected weights of 0 to 1")
     return unpack_splats(_native.place(np.ascontiguousarray(target, np.float32), weights, count, seed, threads))

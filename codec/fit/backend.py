@@ -44,12 +44,15 @@ class FitSession(Protocol):
 def pack_splats(splats: SplatSet) -> FloatArray:
     """Return [N, 8] rows x, y, log-scale, e1, e2, Y, Cb, Cr.
 
-    Raises ValueError if a splat is not of the normalised kind: additive ones have no place in a fit.
+    Raises ValueError if a splat is not finite, or not of the normalised kind: additive ones have no place in a fit.
     """
     if np.any(splats.kinds != KIND_NORMALISED):
         raise ValueError("splats: expected the normalised kind alone")
     shape = np.stack([splats.log_scale, splats.e1, splats.e2], 1)
-    return np.ascontiguousarray(np.concatenate([splats.means_px, shape, splats.colors], 1), np.float32)
+    rows = np.ascontiguousarray(np.concatenate([splats.means_px, shape, splats.colors], 1), np.float32)
+    if not np.all(np.isfinite(rows)):
+        raise ValueError("splats: expected finite values")
+    return rows
 
 
 def unpack_splats(rows: FloatArray) -> SplatSet:

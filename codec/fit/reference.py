@@ -1,6 +1,7 @@
-"""The fit as its formulas say it: NumPy, in doubles, every splat on every pixel."""
+"""The fit as its formulas say it: NumPy, in doubles, one splat at a time."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -128,33 +129,58 @@ class ReferenceFit:
         p[:, 5:] = np.round(p[:, 5:] / [luma, chroma, chroma]) * [luma, chroma, chroma]
         return p
 
-    def _weights(self, p: DoubleArray) -> tuple[DoubleArray, ...]:
-        """Return the splat weights and dx, dy, u, v, each [N, H, W]."""
-        height, width = self._target.shape[1:]
-        x, y, a, b, c = (value[:, None, None] for value in p[:, :5].T)
-        dx = np.arange(width)[None, None, :] - x + np.zeros((1, height, 1))
-        dy = np.arange(height)[None, :, None] - y + np.zeros((1, 1, width))
-        u, v = a * dx + b * dy, c * dy
-        q = u * u + v * v
-        return np.where(q < CUT, np.exp(-q / 2), 0.0), dx, dy, u, v
-
     def _draw(self, p: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
         """Return the picture [3, H, W] and its divisor [H, W]."""
-        w = self._weights(p)[0]
-        divisor = w.sum(0) + EPS_BASE
-        return (np.einsum("nyx,nc->cyx", w, p[:, 5:]) + EPS_BASE * self._base) / divisor, divisor
+        height, width = self._target.shape[1:]
+        total, divisor = EPS_BASE * self._base, np.full((height, width), EPS_BASE)
+        for splat in p:
+            view = _look(splat, width, height)
+            total[:, view.rows, view.columns] += view.w * splat[5:, None, None]
+            divisor[view.rows, view.columns] += view.w
+        return total / divisor, divisor
 
     def _loss_and_gradients(self) -> tuple[float, DoubleArray]:
         p = self._drawn()
-        w, dx, dy, u, v = self._weights(p)
         picture, divisor = self._draw(p)
+        height, width = divisor.shape
         error = picture - self._target
-        pull = self._weight * error  # dL / d picture
-        # d picture / d w = (color - picture) / divisor; d w / d u = -u w; d w / d v = -v w
-        by_weight = np.einsum("nc,cyx->nyx", p[:, 5:], pull / divisor) - (pull * picture).sum(0) / divisor
-        by_u, by_v = -u * w * by_weight, -v * w * by_weight
-        a, b, c = (value[:, None, None] for value in p[:, 2:5].T)
-        geometry = [-a * by_u, -b * by_u - c * by_v, dx * by_u, dy * by_u, dy * by_v]
-        colors = np.einsum("nyx,cyx->nc", w, pull / divisor)
-        gradients = np.concatenate([np.stack([g.sum((1, 2)) for g in geometry], 1), colors], 1)
+        pull = self._weight * error / divisor  # dL / d (sum of w * color)
+        against = (pull * picture).sum(0)  # -dL / d (sum of w)
+        gradients = np.zeros_like(p)
+        for splat, gradient in zip(p, gradients, strict=True):
+            view = _look(splat, width, height)
+            near = pull[:, view.rows, view.columns]
+            by_w = np.einsum("c,cyx->yx", splat[5:], near) - against[view.rows, view.columns]
+            by_u, by_v = -view.u * view.w * by_w, -view.v * view.w * by_w  # d w / d u = -u w
+            _, _, a, b, c = splat[:5]
+            geometry = -a * by_u, -b * by_u - c * by_v, view.dx * by_u, view.dy * by_u, view.dy * by_v
+            gradient[:5] = [values.sum() for values in geometry]
+            gradient[5:] = (near * view.w).sum((1, 2))
         return float((self._weight * error**2).sum() / 2), gradients
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One splat in the window of the picture that its ellipse may touch; arrays are [rows, columns] or broadcast."""
+
+    rows: slice
+    columns: slice
+    dx: DoubleArray
+    dy: DoubleArray
+    u: DoubleArray
+    v: DoubleArray
+    w: DoubleArray
+
+
+def _look(splat: DoubleArray, width: int, height: int) -> _Look:
+    """Return a splat (x, y, a, b, c, ...) where it lies in a picture of the given size."""
+    x, y, a, b, c = splat[:5]
+    half_y = math.sqrt(CUT) / c
+    half_x = half_y * math.hypot(b, c) / a
+    rows = slice(max(0, math.floor(y - half_y)), max(0, min(height, math.ceil(y + half_y) + 1)))
+    columns = slice(max(0, math.floor(x - half_x)), max(0, min(width, math.ceil(x + half_x) + 1)))
+    dx = np.arange(columns.start, max(columns.start, columns.stop))[None, :] - x
+    dy = np.arange(rows.start, max(rows.start, rows.stop))[:, None] - y
+    u, v = a * dx + b * dy, c * dy
+    q = u * u + v * v
+    return _Look(rows, columns, dx, dy, u, v, np.where(q < CUT, np.exp(-q / 2), 0.0))

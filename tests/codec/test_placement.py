@@ -71,6 +71,8 @@ def test_bad_arguments_are_refused() -> None:
     target = half_detailed_picture()
     with pytest.raises(ValueError, match="importance"):
         place(target, np.ones((5, 10), np.float32), 10)
+    with pytest.raises(ValueError, match="0 to 1"):
+        place(target, np.full((6, 10), np.nan, np.float32), 10)
     with pytest.raises(ValueError, match="count"):
         place(target, None, -1)
     with pytest.raises(ValueError, match="target"):

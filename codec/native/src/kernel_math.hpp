@@ -162,9 +162,12 @@ KERNEL_INLINE SplatGeometry geometry_of(float x, float y, float s, float e1, flo
 // (i + 1/2)/scale - 1/2.
 KERNEL_INLINE SplatGeometry geometry_of_state(const int32_t* field, float scale = 1.f) {
     const float half = 0.5f * scale - 0.5f;
+    const auto within = [](int32_t v, int32_t low, int32_t high) { return float(v < low ? low : v > high ? high : v); };
+    const float s = within(field[2], -32, 352) * 0.015625f;  // saturated: any integers at all give finite geometry
+    const float e1 = within(field[3], -128, 128) * 0.015625f, e2 = within(field[4], -128, 128) * 0.015625f;
     SplatGeometry g = geometry_of(float(field[0]) * 0.0625f * scale + half, float(field[1]) * 0.0625f * scale + half,
-                                  float(field[2]) * 0.015625f, float(field[3]) * 0.015625f, float(field[4]) * 0.015625f,
-                                  float(field[5]) * 0.25f, float(field[6]) * 0.25f, float(field[7]) * 0.25f, field[8]);
+                                  s, e1, e2, float(field[5]) * 0.25f, float(field[6]) * 0.25f, float(field[7]) * 0.25f,
+                                  field[8]);
     if (scale != 1.f) set_whitening(g, g.a / scale, g.b / scale, g.c / scale);
     return g;
 }

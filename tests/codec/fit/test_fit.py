@@ -132,6 +132,10 @@ def test_bad_arguments_are_refused() -> None:
         NativeFit(target, base[:, :-1])
     with pytest.raises(ValueError, match="weight"):
         NativeFit(target, base, weight_map(8)[1:])
+    endless = random_splats(8)
+    endless.log_scale[2] = np.inf
+    with pytest.raises(ValueError, match="finite"):
+        NativeFit(target, base).start(endless)
     additive = random_splats(8)
     additive.kinds[3] = 2
     with pytest.raises(ValueError, match="normalised"):

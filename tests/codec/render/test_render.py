@@ -86,6 +86,14 @@ def test_rgb_matches_the_reference() -> None:
     assert np.mean(difference != 0) < 1e-3
 
 
+def test_any_integers_at_all_can_be_drawn() -> None:
+    state = random_state(8, 64, 48, 64)
+    info = np.iinfo(np.int32)
+    state.splats[:, :8] = np.random.default_rng(8).integers(info.min, info.max, (64, 8), np.int32)
+    state.splats[:8, :2] = 500
+    assert np.all(np.isfinite(native.render(state)))
+
+
 def test_bad_arguments_are_refused() -> None:
     state = random_state(7, 64, 48, 32)
     with pytest.raises(ValueError, match="region"):
