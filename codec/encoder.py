@@ -26,12 +26,13 @@ logger = logging.getLogger(__name__)
 
 _IMPORTANCE_EVERY = {"best": 1, "live": 6}  # frames between looks for faces and people
 _SPARE_BLOCKS = 0.12  # of the blocks a key frame fills, for births
-_CALM_SHARE = 0.12  # changed splats below which a scene is calm
+_CALM_SHARE = 0.1  # changed splats below which a scene is calm
 _KEY_PLANS = {
     "best": KeyPlan(),
     "live": KeyPlan(iterations=40, quantized_iterations=0, refit_iterations=0, sweeps=3, start_factor=0.8),
 }
 _PACK_RESERVE_MS = 1.5  # kept back of a budget for packing at first; then follows what packing took
+_CALM_TABLES, _MOVING_TABLES = 1, 2  # table sets of P-frames (see bitstream/train_tables.py); key frames take set 0
 _BASE_SPACING_PX, _LARGE_BASE_SPACING_PX, _LARGE_PX = 48, 96, 1280 * 720
 
 
@@ -200,7 +201,8 @@ class Encoder:
         self._engine.store(self.state)
         self.state.frame_number = before.frame_number + 1
         hash16 = state_hash(self.state) if self._hash_due() else None
-        return serialize_p(before, self.state.frame_number, commands, hash16=hash16)
+        table_set = _CALM_TABLES if self._share_changed < _CALM_SHARE else _MOVING_TABLES
+        return serialize_p(before, self.state.frame_number, commands, table_set, hash16=hash16)
 
     def _flows(self, luma: npt.NDArray[np.uint8]) -> list[FloatArray]:
         """Return the flows offered to the cells: from the last source and, at "best", from the state's picture too."""
@@ -218,7 +220,7 @@ class Encoder:
         if deadline is None:
             return PFramePlan(lambda_)
         left_s = deadline - time.perf_counter() - 1.3 * self._pack_ms / 1000
-        return PFramePlan(lambda_, sweeps=2, group_row_step=2, cell_affine=False, budget_s=max(left_s, 0.001))
+        return PFramePlan(lambda_, sweeps=2, group_row_step=2, cell_affine=False, screen=True, budget_s=max(left_s, 0.001))
 
     def _note_p(self, figures: PFrameFigures) -> None:
         """Keep what later frames are planned by."""

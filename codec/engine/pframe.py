@@ -30,6 +30,7 @@ class PFramePlan:
     cell_affine: bool = True
     cell_shift: bool = True
     budget_s: float = 0.0  # wall time after which the engine stops starting work; 0: none
+    screen: bool = False  # look only where the error has risen since the last frame, most first
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class PFrameEngine:
             cell_affine=plan.cell_affine,
             cell_shift=plan.cell_shift,
             budget_s=plan.budget_s,
+            screen=plan.screen,
         )
         commands = _commands(found)
         updated = len(commands.update_slots) + len(commands.death_slots)

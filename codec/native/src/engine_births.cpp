@@ -150,7 +150,7 @@ void BirthSearch::run() {
         e_.canvas_.kernels().commit(e_.canvas_.view(), nullptr, &g);
         const int slot = dead_slot(block);
         std::copy_n(fields, kFields, e_.fields(slot));
-        e_.gain_left_[slot] = 1.f;
+        e_.gain_left_[slot] = e_.params_.lambda;
         result_.births.insert(result_.births.end(), {block, now.kind, now.x_px, now.y_px, now.size, now.color[0],
                                                      now.color[1], now.color[2], 0});
         ++taken;

@@ -27,13 +27,14 @@ int median(int a, int b, int c) { return std::max(std::min(a, b), std::min(std::
 
 }  // namespace
 
-GroupSearch::GroupSearch(PEngine& engine, const std::vector<Flow>& flows, PResult& result)
+GroupSearch::GroupSearch(PEngine& engine, const std::vector<Flow>& flows, PResult& result, double budget_share)
     : e_(engine),
       flows_(flows),
       result_(result),
       start_(engine.splats_),
       sums_(engine.vectors_.size()),
       scratch_(engine.canvas_.pool().threads()),
+      budget_share_(budget_share),
       columns16_((engine.width_ + kFinestCell - 1) / kFinestCell),
       rows16_((engine.height_ + kFinestCell - 1) / kFinestCell) {}
 
@@ -49,10 +50,10 @@ void GroupSearch::run() {
         out.vectors.assign(cells * 2, 0);
         out.affine.assign(cells * 4, 0);
     }
-    for (int level = 0; level < kLevels && !flows_.empty() && !e_.out_of_time(); ++level) run_level(level);
+    for (int level = 0; level < kLevels && !flows_.empty() && !out_of_time(); ++level) run_level(level);
     for (size_t i = 0; i < sums_.size(); ++i) e_.vectors_[i] = clamp(sums_[i], -4096, 4095);
     for (int level = 0; level < kShiftLevels; ++level)
-        if (e_.params_.cell_shift && !e_.out_of_time()) run_shifts(level);
+        if (e_.params_.cell_shift && !out_of_time()) run_shifts(level);
 }
 
 std::vector<GroupSearch::Cell> GroupSearch::make_cells(int px) const {
@@ -72,6 +73,13 @@ std::vector<GroupSearch::Cell> GroupSearch::make_cells(int px) const {
             filled.push_back(std::move(cells[i]));
         }
     return filled;
+}
+
+void GroupSearch::screen(std::vector<Cell>& cells, int px) const {
+    for (Cell& cell : cells) cell.rise = e_.rise_in(cell.column * px, cell.row * px, px);
+    const auto calm = [&](const Cell& cell) { return cell.rise <= cell_lambda(cell, px) * kLeastErrorBits; };
+    cells.erase(std::remove_if(cells.begin(), cells.end(), calm), cells.end());
+    std::stable_sort(cells.begin(), cells.end(), [](const Cell& a, const Cell& b) { return a.rise > b.rise; });
 }
 
 float GroupSearch::cell_lambda(const Cell& cell, int px) const {
@@ -304,6 +312,7 @@ void GroupSearch::mark_any(int level, int column, int row) {
 void GroupSearch::run_level(int level) {
     const int px = cell_px_of(level);
     std::vector<Cell> cells = make_cells(px);
+    if (e_.params_.screen) screen(cells, px);
     std::vector<Window> windows(cells.size());
     e_.canvas_.pool().parallel_for(static_cast<int>(cells.size()), [&](int i) {
         Cell& cell = cells[i];
@@ -323,7 +332,7 @@ void GroupSearch::run_level(int level) {
     for (const auto& round : disjoint_rounds(windows)) {
         e_.canvas_.pool().parallel_for(static_cast<int>(round.size()), [&](int i, int worker) {
             Cell& cell = cells[round[i]];
-            if (e_.out_of_time() || bits_ > kMostBits || cell.window.x0 >= cell.window.x1 || cell.window.y0 >= cell.window.y1) return;
+            if (out_of_time() || bits_ > kMostBits || cell.window.x0 >= cell.window.x1 || cell.window.y0 >= cell.window.y1) return;
             search(cell, level, scratch_[worker]);
             if (cell.on) commit(cell, level);
         });
@@ -389,8 +398,10 @@ void GroupSearch::run_shifts(int level) {
     out.columns = (e_.width_ + px - 1) / px;
     out.rows = (e_.height_ + px - 1) / px;
     std::vector<Cell> cells = make_cells(px);
+    if (e_.params_.screen) screen(cells, px);
     e_.canvas_.pool().parallel_for(static_cast<int>(cells.size()), [&](int i, int worker) {
         Cell& cell = cells[i];
+        if (out_of_time()) return;
         Window all = e_.window(e_.geometry(cell.slots[0]));
         for (const int slot : cell.slots) all = unite(all, e_.window(e_.geometry(slot)));
         cell.window = all;

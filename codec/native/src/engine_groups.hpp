@@ -7,7 +7,8 @@ namespace splatcall {
 
 class GroupSearch {
 public:
-    GroupSearch(PEngine& engine, const std::vector<Flow>& flows, PResult& result);
+    // budget_share: of the frame's budget, by when to end.
+    GroupSearch(PEngine& engine, const std::vector<Flow>& flows, PResult& result, double budget_share);
     // Works through the levels, coarse to fine, then the shifts; leaves the new vectors in the engine.
     void run();
 
@@ -25,6 +26,7 @@ private:
         std::vector<int> slots;
         std::vector<Motion> candidates;
         Window window;
+        float rise = 0;
         Motion taken;
         bool on = false;
         int shift = 0;
@@ -42,6 +44,8 @@ private:
     void run_level(int level);
     void run_shifts(int level);
     std::vector<Cell> make_cells(int cell_px) const;
+    // Leaves the cells whose error has risen enough to pay for motion, the most risen first.
+    void screen(std::vector<Cell>& cells, int cell_px) const;
     void find_candidates(Cell& cell, int level) const;
     void fit_affine(const Cell& cell, const Flow& flow, int cell_px, std::vector<Motion>& out) const;
     void search(Cell& cell, int level, Scratch& scratch) const;
@@ -59,12 +63,15 @@ private:
     void refine(const Cell& cell, int level, Scratch& scratch, Motion& best, float& best_cost) const;
     float try_motion(const Cell& cell, int level, Scratch& scratch, const Motion& motion, int row_step) const;
 
+    bool out_of_time() const { return e_.out_of_time(budget_share_); }
+
     PEngine& e_;
     const std::vector<Flow>& flows_;
     PResult& result_;
     std::vector<int32_t> start_;    // [slots, 9] where each splat was before the cells
     std::vector<int32_t> sums_;     // [rows16, columns16, 2] vectors of this frame so far
     std::vector<Scratch> scratch_;  // one a worker
+    double budget_share_;
     float bits_ = 0;                // spent on cells so far
     int columns16_, rows16_;
 };

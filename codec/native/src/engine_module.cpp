@@ -107,7 +107,7 @@ void load_p(PEngine& e, const Ints2& splats, const Ints3& vectors, const Ints3& 
 }
 
 nb::dict encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2& lambda_map, float lambda_, int sweeps,
-                  int max_births, int density, int group_row_step, bool cell_affine, bool cell_shift, double budget_s) {
+                  int max_births, int density, int group_row_step, bool cell_affine, bool cell_shift, double budget_s, bool screen) {
     check_map(lambda_map, e.canvas());
     std::vector<Flow> fields;
     for (const FlowArray& flow : flows) {
@@ -125,6 +125,7 @@ nb::dict encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2
     params.cell_affine = cell_affine;
     params.cell_shift = cell_shift;
     params.budget_s = budget_s;
+    params.screen = screen;
     PResult result;
     {
         nb::gil_scoped_release release;
@@ -162,6 +163,7 @@ void bind_p(nb::module_& m) {
         .def("encode", &encode_p, nb::arg("flows"), nb::arg("lambda_map"), nb::arg("lambda_"), nb::arg("sweeps") = 3,
              nb::arg("max_births") = 12, nb::arg("density") = 2, nb::arg("group_row_step") = 1,
              nb::arg("cell_affine") = true, nb::arg("cell_shift") = true, nb::arg("budget_s") = 0.,
+             nb::arg("screen") = false,
              "Encodes the target; returns the commands and figures. The state inside moves on with them.")
         .def(
             "model",

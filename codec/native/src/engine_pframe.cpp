@@ -11,7 +11,10 @@
 namespace splatcall {
 namespace {
 
-constexpr int kMapCell = 16;
+constexpr int kMapCell = 16;      // px of a block of lambda and error maps
+constexpr float kUntried = 1e30f;  // gain of a splat that was never looked at
+constexpr float kNoiseShare = .04f;  // of a block's error, by which noise alone may raise it
+constexpr double kCellShare = .5, kSweepShare = .9;  // of the budget, by when cells and sweeps end
 constexpr int kRenderEvery = 16;  // frames after which the float sums are worked out anew
 constexpr float kThinnest = -29, kWidest = 300;  // log-scale minus or plus |e|, 1/64
 
@@ -50,7 +53,7 @@ PEngine::PEngine(int width, int height, int slots, float chroma_weight, UpdateSt
       canvas_(width, height, chroma_weight, threads),
       splats_(static_cast<size_t>(slots) * kFields),
       vectors_(static_cast<size_t>((width + 15) / 16) * ((height + 15) / 16) * 2),
-      gain_left_(slots, 1.f) {}
+      gain_left_(slots, kUntried) {}
 
 void PEngine::load(const int32_t* splats, const int32_t* vectors, const int32_t* samples, int base_rows,
                    int base_columns, const float* base) {
@@ -61,7 +64,8 @@ void PEngine::load(const int32_t* splats, const int32_t* vectors, const int32_t*
     std::copy_n(vectors, vectors_.size(), vectors_.begin());
     canvas_.set_base(base);
     canvas_valid_ = false;
-    std::fill(gain_left_.begin(), gain_left_.end(), 1.f);
+    std::fill(gain_left_.begin(), gain_left_.end(), kUntried);
+    rest_error_.clear();
 }
 
 void PEngine::set_target(const uint8_t* rgb) {
@@ -109,27 +113,51 @@ float PEngine::lambda_at(int x_px, int y_px) const {
 int PEngine::column_of(Fields f, int cell_px) const { return clamp(f[0] >> 4, 0, width_ - 1) / cell_px; }
 int PEngine::row_of(Fields f, int cell_px) const { return clamp(f[1] >> 4, 0, height_ - 1) / cell_px; }
 
+void PEngine::measure_blocks(std::vector<float>& out) const {
+    const int columns = (width_ + kMapCell - 1) / kMapCell, rows = (height_ + kMapCell - 1) / kMapCell;
+    out.resize(static_cast<size_t>(columns) * rows);
+    canvas_.pool().parallel_for(rows, [&](int row) {
+        for (int column = 0; column < columns; ++column)
+            out[row * columns + column] = static_cast<float>(canvas_.squared_error(
+                {column * kMapCell, row * kMapCell, std::min(width_, (column + 1) * kMapCell),
+                 std::min(height_, (row + 1) * kMapCell)}));
+    });
+}
+
+float PEngine::rise_in(int x_px, int y_px, int size_px) const {
+    const int columns = (width_ + kMapCell - 1) / kMapCell, rows = (height_ + kMapCell - 1) / kMapCell;
+    float rise = 0;
+    for (int y = y_px / kMapCell; y < std::min(rows, (y_px + size_px) / kMapCell); ++y)
+        for (int x = x_px / kMapCell; x < std::min(columns, (x_px + size_px) / kMapCell); ++x)
+            rise += rise_[y * columns + x];
+    return rise;
+}
+
 PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map, const PParams& params) {
     params_ = params;
     lambda_map_ = lambda_map;
-    const auto start = Clock::now();
-    deadline_ = start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(params.budget_s));
+    start_ = Clock::now();
     PResult result;
     refresh_canvas();
+    measure_blocks(rise_);
+    if (rest_error_.size() == rise_.size())
+        for (size_t i = 0; i < rise_.size(); ++i) rise_[i] -= (1 + kNoiseShare) * rest_error_[i];
     const auto rendered = Clock::now();
-    GroupSearch(*this, flows, result).run();
+    GroupSearch(*this, flows, result, kCellShare).run();
     const auto grouped = Clock::now();
-    Sweep sweep(*this, result);
-    for (int i = 0; i < params.sweeps && !(i > 0 && out_of_time()); ++i) sweep.run(i);
+    Sweep sweep(*this, result, kSweepShare);
+    for (int i = 0; i < params.sweeps && !(i > 0 && out_of_time(kSweepShare)); ++i) sweep.run(i);
     sweep.finish();
     const auto swept = Clock::now();
     if (params.max_births > 0 && !out_of_time()) BirthSearch(*this, result).run();
+    measure_blocks(rest_error_);
     const auto born = Clock::now();
-    result.render_ms = milliseconds(start, rendered);
+    result.render_ms = milliseconds(start_, rendered);
     result.cells_ms = milliseconds(rendered, grouped);
     result.sweeps_ms = milliseconds(grouped, swept);
     result.births_ms = milliseconds(swept, born);
-    result.squared_error = canvas_.squared_error();
+    result.squared_error = 0;
+    for (const float error : rest_error_) result.squared_error += error;
     return result;
 }
 

@@ -33,6 +33,7 @@ struct PParams {
     bool cell_affine = true;
     bool cell_shift = true;
     double budget_s = 0;      // 0: no limit
+    bool screen = false;      // look only where the error has risen since the last frame, most first
 };
 
 struct CellLevelResult {
@@ -100,8 +101,15 @@ private:
     // Column or row of a mean in a grid of square cells.
     int column_of(Fields f, int cell_px) const;
     int row_of(Fields f, int cell_px) const;
-    bool out_of_time() const { return params_.budget_s > 0 && Clock::now() >= deadline_; }
+    // True once this share of the budget is spent.
+    bool out_of_time(double share = 1) const {
+        return params_.budget_s > 0 && Clock::now() >= start_ + std::chrono::duration<double>(share * params_.budget_s);
+    }
     void refresh_canvas();
+    // Squared error of every 16 px block.
+    void measure_blocks(std::vector<float>& out) const;
+    // Rise of the error since the last frame was done, over a square of whole 16 px blocks.
+    float rise_in(int column_px, int row_px, int size_px) const;
 
     int width_, height_, slots_;
     UpdateSteps steps_;
@@ -112,10 +120,11 @@ private:
     int base_rows_ = 0, base_columns_ = 0;
     bool canvas_valid_ = false;
     int frames_since_render_ = 0;
-    std::vector<float> gain_left_;  // [slots] predicted gain over cost at the last visit
+    std::vector<float> gain_left_;  // [slots] predicted gain a bit at the last visit, squared error
+    std::vector<float> rest_error_, rise_;  // [blocks of 16 px] error when the last frame was done; its rise since
     PParams params_{};
     const float* lambda_map_ = nullptr;
-    Clock::time_point deadline_;
+    Clock::time_point start_;
 };
 
 // Saturates fields 0..7 to the ranges of SPEC section 1.

@@ -9,6 +9,7 @@ namespace {
 
 constexpr int kDirtyTile = 16;
 constexpr float kNearlyPaid = .6f;   // share of its cost a splat must have gained to be visited again
+constexpr float kRisenBits = 3;      // rise of a block's error, in bits, from which its splats are looked at
 constexpr float kLeastGain = 1e-3f;
 
 constexpr int kAll[8] = {0, 1, 2, 3, 4, 5, 6, 7}, kColor[3] = {5, 6, 7}, kPlaceColor[5] = {0, 1, 5, 6, 7},
@@ -50,7 +51,7 @@ void solve_step(const float* hessian, const float* gradient, const int* fields, 
     }
 }
 
-Sweep::Sweep(PEngine& engine, PResult& result)
+Sweep::Sweep(PEngine& engine, PResult& result, double budget_share)
     : e_(engine),
       result_(result),
       predicted_(engine.splats_),
@@ -60,9 +61,11 @@ Sweep::Sweep(PEngine& engine, PResult& result)
       block_changed_(engine.slots_ / kBlockSlots),
       dirty_(static_cast<size_t>((engine.width_ + kDirtyTile - 1) / kDirtyTile) *
              ((engine.height_ + kDirtyTile - 1) / kDirtyTile)),
+      budget_share_(budget_share),
       tile_columns_((engine.width_ + kDirtyTile - 1) / kDirtyTile),
       tile_rows_((engine.height_ + kDirtyTile - 1) / kDirtyTile) {
     make_plan();
+    if (e_.params_.screen) mark_risen();
 }
 
 void Sweep::make_plan() {
@@ -72,6 +75,15 @@ void Sweep::make_plan() {
             placed.push_back({slot, e_.column_of(e_.fields(slot), 1), e_.row_of(e_.fields(slot), 1),
                               e_.window(e_.geometry(slot))});
     plan_ = make_sweep_plan(placed, e_.width_, e_.height_);
+}
+
+// Splats near blocks whose error has risen are looked at in the first sweep.
+void Sweep::mark_risen() {
+    for (int row = 0; row < tile_rows_; ++row)
+        for (int column = 0; column < tile_columns_; ++column) {
+            const int x = column * kDirtyTile, y = row * kDirtyTile;
+            if (e_.rise_in(x, y, kDirtyTile) > kRisenBits * e_.lambda_at(x, y)) dirty_[row * tile_columns_ + column] = 1;
+        }
 }
 
 void Sweep::run(int index) {
@@ -86,7 +98,7 @@ void Sweep::run(int index) {
         e_.canvas_.pool().parallel_for(static_cast<int>(round.size()), [&](int i) {
             const SweepItem& item = plan_.items[round[i]];
             for (const int slot : item.slots) {
-                if (e_.out_of_time()) {
+                if (e_.out_of_time(budget_share_)) {
                     if (index == 0) unvisited_.fetch_add(1, std::memory_order_relaxed);
                     continue;
                 }
@@ -237,12 +249,13 @@ void Sweep::visit(int slot, const SweepItem& item, int index) {
     Visit v;
     v.slot = slot;
     v.now = e_.geometry(slot);
-    if (index > 0 && e_.gain_left_[slot] < kNearlyPaid && !near_change(v.now)) return;
+    v.lambda = e_.lambda_at(e_.fields(slot)[0] >> 4, e_.fields(slot)[1] >> 4) * lambda_factor_;
+    const bool screened = index > 0 || e_.params_.screen;
+    if (screened && e_.gain_left_[slot] * lambda_factor_ < kNearlyPaid * v.lambda && !near_change(v.now)) return;
     if (!contains(item.window, e_.window(v.now))) return;
     const int* delta = &delta_[static_cast<size_t>(slot) * 8];
     const bool was = any(delta);
     v.activation = activation_bits(slot);
-    v.lambda = e_.lambda_at(e_.fields(slot)[0] >> 4, e_.fields(slot)[1] >> 4) * lambda_factor_;
     v.bits_now = bits(v, delta);
     load_model(v);
     matrices_.fetch_add(1, std::memory_order_relaxed);
@@ -251,7 +264,7 @@ void Sweep::visit(int slot, const SweepItem& item, int index) {
     float gain = 0;
     for (int k = 0; k < 8; ++k) gain -= .5f * v.gradient[k] * step[k];
     const float least = v.lambda * (v.activation + 2);
-    e_.gain_left_[slot] = was ? 1.f : gain * lambda_factor_ / least;
+    e_.gain_left_[slot] = was ? v.lambda : gain / (v.activation + 2);
     if (!was && gain < least) return;
 
     Candidate candidates[5];

@@ -11,7 +11,8 @@ namespace splatcall {
 
 class Sweep {
 public:
-    Sweep(PEngine& engine, PResult& result);
+    // budget_share: of the frame's budget, by when to end.
+    Sweep(PEngine& engine, PResult& result, double budget_share);
     // Sweep number `index` over the splats; later ones visit only what changed around them and what nearly paid.
     void run(int index);
     // Writes updates and deaths into the result.
@@ -32,6 +33,7 @@ private:
     };
 
     void make_plan();
+    void mark_risen();
     void visit(int slot, const SweepItem& item, int index);
     void load_model(Visit& v) const;
     float activation_bits(int slot) const;
@@ -57,6 +59,7 @@ private:
     std::vector<std::atomic<uint8_t>> dirty_;  // [tiles of 16 px]
     SweepPlan plan_;
     std::atomic<int> trials_{0}, matrices_{0}, unvisited_{0};
+    double budget_share_;
     float lambda_factor_ = 1;
     int tile_columns_, tile_rows_;
 };
