@@ -40,7 +40,7 @@ import { Signalling, signallingUrl } from './signalling.js';
 
 const RETRY_MS = [300, 700, 1500, 3000];
 /** How long the server may be away before the page says that it is gone. */
-const GONE_AFTER_MS = 6000;
+const GONE_AFTER_MS = 5000;
 const FIRST_PINGS = 5;
 const FIRST_PING_MS = 150;
 const PING_MS = 5000;
@@ -184,6 +184,7 @@ export class Call {
     if (!resumed) {
       this.decoder.reset();
       this.participants.clear();
+      this.handlers.onparticipants();
     }
     const present = new Set(message.participants.map(({ id }) => id));
     for (const id of [...this.participants.keys()]) if (!present.has(id)) this.forget(id);
@@ -253,7 +254,7 @@ export class Call {
   meet(info) {
     if (info.id === this.id) return;
     const known = this.participants.get(info.id);
-    if (known && known.info.video && !info.video) this.dropPicture(known);
+    if (known && known.info.video && !info.video) this.dropPicture(known, false);
     if (known) known.info = info;
     else this.participants.set(info.id, { info, width: 0, height: 0, track: null });
     this.handlers.onparticipants();
@@ -263,18 +264,18 @@ export class Call {
   forget(id) {
     const participant = this.participants.get(id);
     if (!participant) return;
-    this.dropPicture(participant);
+    this.dropPicture(participant, true);
     this.participants.delete(id);
     this.handlers.onparticipants();
   }
 
-  /** @param {RemoteParticipant} participant */
-  dropPicture(participant) {
+  /** @param {RemoteParticipant} participant @param {boolean} forget they left */
+  dropPicture(participant, forget) {
     participant.track?.stop();
     participant.track = null;
     participant.width = 0;
     participant.height = 0;
-    this.decoder.detach(participant.info.stream);
+    this.decoder.detach(participant.info.stream, forget);
   }
 
   /** Show a participant's picture on a canvas, for as long as they send one. @param {string} id @param {HTMLCanvasElement} canvas */

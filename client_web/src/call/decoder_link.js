@@ -57,12 +57,12 @@ export class DecoderLink {
     }
   }
 
-  /** @param {number} stream */
-  detach(stream) {
+  /** Stop showing a stream. @param {number} stream @param {boolean} forget its publisher left */
+  detach(stream, forget) {
     this.views.get(stream)?.view.close();
     this.views.delete(stream);
-    delete this.stats[stream];
-    this.post({ type: 'detach', stream });
+    if (forget) delete this.stats[stream];
+    this.post({ type: 'detach', stream, forget });
   }
 
   /** Forget all streams, after a join that resumed nothing. */

@@ -52,7 +52,7 @@ export class StatsPanel {
 /** @param {ParticipantFigures} figures @returns {HTMLElement} */
 function figuresTable(figures) {
   const rows = ROWS.map(([label, value]) => row(label, value(figures)));
-  const stages = Object.entries(figures.stages).map(([name, ms]) => row(name, fixed(ms, 1), 'stage'));
+  const stages = Object.entries(figures.stages).map(([name, ms]) => row(name, fixed(ms, 1), 'part'));
   rows.splice(6, 0, ...stages);
   return element('table', {}, element('caption', {}, figures.name), element('tbody', {}, ...rows));
 }

@@ -127,10 +127,10 @@ class DecodeWorker {
     }
   }
 
-  /** @param {number} stream */
-  detach(stream) {
-    this.streams.get(stream)?.close();
-    this.streams.delete(stream);
+  /** Stop showing a stream. @param {number} stream @param {boolean} forget its publisher left: nothing of it is needed again */
+  detach(stream, forget) {
+    this.streams.get(stream)?.detach();
+    if (forget) this.streams.delete(stream);
   }
 
   /** @param {ToWorker} message */
@@ -138,8 +138,8 @@ class DecodeWorker {
     switch (message.type) {
       case 'start': void this.start(message.tablesUrl); break;
       case 'attach': this.stream(message.stream)?.attach(message.canvas, this.outlines); break;
-      case 'detach': this.detach(message.stream); break;
-      case 'reset': for (const stream of [...this.streams.keys()]) this.detach(stream); break;
+      case 'detach': this.detach(message.stream, message.forget); break;
+      case 'reset': for (const stream of [...this.streams.keys()]) this.detach(stream, true); break;
       case 'tile': this.setTile(message.stream, message.width); break;
       case 'outlines': this.setOutlines(message.on); break;
       case 'hidden': this.setHidden(message.hidden); break;

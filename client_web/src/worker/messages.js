@@ -4,7 +4,7 @@
  * Page to worker.
  * @typedef {{ type: 'start', tablesUrl: string }
  *   | { type: 'attach', stream: number, canvas: OffscreenCanvas | null }
- *   | { type: 'detach', stream: number }
+ *   | { type: 'detach', stream: number, forget: boolean }
  *   | { type: 'reset' }
  *   | { type: 'tile', stream: number, width: number }
  *   | { type: 'outlines', on: boolean }

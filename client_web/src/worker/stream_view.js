@@ -59,14 +59,26 @@ export class StreamView {
   /** @param {OffscreenCanvas | null} canvas null: the page draws @param {boolean} outlines */
   attach(canvas, outlines) {
     this.remote = canvas === null;
-    this.dirty = this.receiver.shown !== null;
-    if (!canvas) return;
-    try {
-      this.view = new PictureView(canvas, () => this.touch());
-      this.view.outlines = outlines;
-    } catch (error) {
-      this.post({ type: 'no-webgl', stream: this.stream, reason: error instanceof Error ? error.message : String(error) });
+    if (canvas) {
+      try {
+        this.view = new PictureView(canvas, () => this.touch());
+        this.view.outlines = outlines;
+      } catch (error) {
+        this.post({ type: 'no-webgl', stream: this.stream, reason: error instanceof Error ? error.message : String(error) });
+      }
     }
+    this.width = 0;
+    this.tellSize();
+    if (this.receiver.shown) this.touch();
+  }
+
+  /** Tell the page how large the picture is, where that is news. */
+  tellSize() {
+    const epoch = this.receiver.shown?.epoch;
+    if (!epoch || (epoch.widthPx === this.width && epoch.heightPx === this.height)) return;
+    this.width = epoch.widthPx;
+    this.height = epoch.heightPx;
+    this.post({ type: 'size', stream: this.stream, width: this.width, height: this.height });
   }
 
   /**
@@ -88,12 +100,7 @@ export class StreamView {
       this.decodeMs += (spent - this.decodeMs) * (this.decodeMs === 0 ? 1 : SMOOTHING);
     }
     if (outcome.picture) this.dirty = true;
-    const shown = this.receiver.shown;
-    if (shown && (shown.epoch.widthPx !== this.width || shown.epoch.heightPx !== this.height)) {
-      this.width = shown.epoch.widthPx;
-      this.height = shown.epoch.heightPx;
-      this.post({ type: 'size', stream: this.stream, width: this.width, height: this.height });
-    }
+    this.tellSize();
     return outcome.urgent;
   }
 
@@ -159,10 +166,14 @@ export class StreamView {
     };
   }
 
-  close() {
+  /** Give the canvas back; the state stays up to date. */
+  detach() {
     clearTimeout(this.midpointTimer);
     this.view?.close();
     this.view = null;
+    this.remote = false;
+    this.width = 0;
+    this.height = 0;
   }
 }
 
