@@ -106,3 +106,30 @@ export function bindTexture(gl, program, name, unit, texture) {
   gl.bindTexture(gl.TEXTURE_2D, texture);
   gl.uniform1i(program.uniform(name), unit);
 }
+
+const FENCE_POLL_MS = 2;
+
+/**
+ * Pixels of the bound frame buffer, without making the GPU wait.
+ * @param {WebGL2RenderingContext} gl @param {number} width @param {number} height
+ * @returns {Promise<Uint8ClampedArray<ArrayBuffer>>} [height, width, 4]
+ */
+export async function readPixels(gl, width, height) {
+  const buffer = gl.createBuffer();
+  gl.bindBuffer(gl.PIXEL_PACK_BUFFER, buffer);
+  gl.bufferData(gl.PIXEL_PACK_BUFFER, 4 * width * height, gl.STREAM_READ);
+  gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, 0);
+  gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);
+  const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+  gl.flush();
+  while (fence && gl.clientWaitSync(fence, 0, 0) === gl.TIMEOUT_EXPIRED) {
+    await new Promise((resolve) => { setTimeout(resolve, FENCE_POLL_MS); });
+  }
+  gl.deleteSync(fence);
+  const rgba = new Uint8ClampedArray(4 * width * height);
+  gl.bindBuffer(gl.PIXEL_PACK_BUFFER, buffer);
+  gl.getBufferSubData(gl.PIXEL_PACK_BUFFER, 0, rgba);
+  gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);
+  gl.deleteBuffer(buffer);
+  return rgba;
+}

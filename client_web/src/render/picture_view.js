@@ -42,7 +42,7 @@ export class PictureView {
 
   /** The picture at the coded size. @param {SplatState} state @returns {Promise<Blob>} a PNG */
   async png(state) {
-    const { width, height, rgba } = this.renderer.read(state);
+    const { width, height, rgba } = await this.renderer.read(state);
     const canvas = typeof OffscreenCanvas === 'undefined' ? document.createElement('canvas') : new OffscreenCanvas(1, 1);
     canvas.width = width;
     canvas.height = height;

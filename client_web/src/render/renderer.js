@@ -3,7 +3,7 @@
 
 import { FIELDS, KIND_ADDITIVE, KIND_NORMALISED } from '../codec/quantize.js';
 import { BLOCK_SLOTS } from '../codec/epoch.js';
-import { bindTexture, dropTarget, makeProgram, makeTarget, makeTexture, probeDevice, RenderError } from './gl.js';
+import { bindTexture, dropTarget, makeProgram, makeTarget, makeTexture, probeDevice, readPixels, RenderError } from './gl.js';
 import {
   ACROSS_FRAGMENT, COVER_VERTEX, OUTLINE_FRAGMENT, OUTLINE_VERTEX, OUTLINE_VERTICES, RESOLVE_FRAGMENT, SPLAT_FRAGMENT,
   SPLAT_VERTEX,
@@ -206,16 +206,15 @@ export class PictureRenderer {
   /**
    * The picture at the coded size.
    * @param {SplatState} state
-   * @returns {{ width: number, height: number, rgba: Uint8ClampedArray<ArrayBuffer> }}
+   * @returns {Promise<{ width: number, height: number, rgba: Uint8ClampedArray<ArrayBuffer> }>}
    */
-  read(state) {
+  async read(state) {
     const { gl } = this;
     const { widthPx: width, heightPx: height } = state.epoch;
     if (this.lost) throw new RenderError('WebGL2 context is lost');
     const picture = makeTarget(gl, gl.RGBA8, width, height);
     this.drawInto(state, width, height, picture.buffer);
-    const rgba = new Uint8ClampedArray(4 * width * height);
-    gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, rgba);
+    const rgba = await readPixels(gl, width, height);
     dropTarget(gl, picture);
     return { width, height, rgba };
   }
