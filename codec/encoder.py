@@ -167,7 +167,8 @@ class Encoder:
         stages: dict[str, float],
     ) -> EncodedFrame:
         """Move the state nearer to the picture."""
-        assert self.state is not None and self._engine is not None
+        assert self.state is not None
+        assert self._engine is not None
         state, engine = self.state, self._engine
         self._frames_since_key += 1
         started = time.perf_counter()
@@ -197,7 +198,8 @@ class Encoder:
 
     def _pack_p(self, before: SplatState, commands: PCommands) -> tuple[bytes, ...]:
         """Bring the state to what the engine holds and return the frame that leads there from the one before."""
-        assert self.state is not None and self._engine is not None
+        assert self.state is not None
+        assert self._engine is not None
         self._engine.store(self.state)
         self.state.frame_number = before.frame_number + 1
         hash16 = state_hash(self.state) if self._hash_due() else None
@@ -220,7 +222,9 @@ class Encoder:
         if deadline is None:
             return PFramePlan(lambda_)
         left_s = deadline - time.perf_counter() - 1.3 * self._pack_ms / 1000
-        return PFramePlan(lambda_, sweeps=2, group_row_step=2, cell_affine=False, screen=True, budget_s=max(left_s, 0.001))
+        return PFramePlan(
+            lambda_, sweeps=2, group_row_step=2, cell_affine=False, screen=True, budget_s=max(left_s, 0.001)
+        )
 
     def _note_p(self, figures: PFrameFigures) -> None:
         """Keep what later frames are planned by."""

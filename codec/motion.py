@@ -20,7 +20,7 @@ class FlowEstimator:
         """Prepare the estimator; "live" runs DIS fast on halved pictures, "best" DIS medium on whole ones."""
         self._halved = effort == "live"
         preset = cv2.DISOPTICAL_FLOW_PRESET_FAST if self._halved else cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
-        self._dis = cv2.DISOpticalFlow_create(preset)
+        self._dis = cv2.DISOpticalFlow.create(preset)
 
     def flow(self, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> FloatArray | None:
         """Return the flow from before to after, both [H, W]: px, float32 [2, H, W]; None for very small pictures."""

@@ -1,4 +1,4 @@
-"""Quality and bitrate to lambda: the squared error (0..255 scale) that one bit must save. Pure functions and one state."""
+"""Quality and bitrate to lambda: the squared error (0..255 scale) that one bit must save."""
 
 from dataclasses import dataclass
 from math import log

@@ -15,16 +15,18 @@ def shrink(luma: npt.NDArray[np.uint8], cell_px: int = _CELL_PX) -> npt.NDArray[
     rows = max(1, luma.shape[0] // cell_px)
     columns = max(1, luma.shape[1] // cell_px)
     height, width = min(luma.shape[0], rows * cell_px), min(luma.shape[1], columns * cell_px)
-    row_sums = np.add.reduceat(luma[:height].astype(np.float32), np.arange(0, height, cell_px)[:rows], axis=0)
+    whole = luma[:height].astype(np.float32)
+    row_sums = np.add.reduceat(whole, np.arange(0, height, cell_px)[:rows], axis=0)
     sums = np.add.reduceat(row_sums[:, :width], np.arange(0, width, cell_px)[:columns], axis=1)
-    return (sums / (height // rows * (width // columns))).astype(np.float32)
+    means: npt.NDArray[np.float32] = (sums / (height // rows * (width // columns))).astype(np.float32)
+    return means
 
 
 class SceneCutTest:
     """Compares each frame with the one before it, both shrunk and freed of their mean.
 
-    A change of exposure moves the mean or scales the picture and is no cut; a moving head changes little of the variance
-    at this size; an unrelated picture changes all of it.
+    A change of exposure moves the mean or scales the picture and is no cut; a moving head changes little of the
+    variance at this size; an unrelated picture changes all of it.
     """
 
     def __init__(self) -> None:

@@ -152,6 +152,11 @@ def base_means(target: FloatArray, base_shape: tuple[int, int, int]) -> FloatArr
     (top, bottom), (left, right) = edges(height, rows), edges(width, columns)
     total = np.zeros((3, height + 1, width + 1))
     total[:, 1:, 1:] = np.cumsum(np.cumsum(target, axis=1, dtype=np.float64), axis=2)
-    sums = total[:, bottom][:, :, right] - total[:, top][:, :, right] - total[:, bottom][:, :, left] + total[:, top][:, :, left]
+    sums = (
+        total[:, bottom][:, :, right]
+        - total[:, top][:, :, right]
+        - total[:, bottom][:, :, left]
+        + total[:, top][:, :, left]
+    )
     areas = np.outer(bottom - top, right - left)
     return (sums / areas).astype(np.float32)

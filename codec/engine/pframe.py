@@ -79,12 +79,14 @@ class PFrameEngine:
         """Return the luma of the state's picture, [H, W]."""
         return self._engine.luma()
 
-    def encode(self, flows: Sequence[FloatArray], lambda_map: FloatArray, plan: PFramePlan) -> tuple[PCommands, PFrameFigures]:
+    def encode(
+        self, flows: Sequence[FloatArray], lambda_map: FloatArray, plan: PFramePlan
+    ) -> tuple[PCommands, PFrameFigures]:
         """Work out the commands that bring the state nearer to the target; the state inside moves on with them.
 
         flows: px, float32 [2, H, W] each; lambda_map: factor on lambda for each 16 px block, float32 [rows, columns].
         """
-        found = self._engine.encode(
+        found, measured = self._engine.encode(
             list(flows),
             lambda_map,
             plan.lambda_,
@@ -102,11 +104,11 @@ class PFrameEngine:
         self._share_changed = 0.5 * self._share_changed + 0.5 * updated / self._epoch.slots
         figures = PFrameFigures(
             changed=updated + len(commands.births),
-            unvisited=found["unvisited"],
-            trials=found["trials"],
-            matrices=found["matrices"],
-            squared_error=found["squared_error"],
-            stages_ms={name: found[f"{name}_ms"] for name in ("render", "cells", "sweeps", "births")},
+            unvisited=int(measured["unvisited"]),
+            trials=int(measured["trials"]),
+            matrices=int(measured["matrices"]),
+            squared_error=measured["squared_error"],
+            stages_ms={name: measured[f"{name}_ms"] for name in ("render", "cells", "sweeps", "births")},
         )
         return commands, figures
 

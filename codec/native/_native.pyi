@@ -62,7 +62,7 @@ def place(target: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None
     At most `count` splats to start a fit of the picture from: rows x, y px, log-scale, e1, e2, Y, Cb, Cr.
     """
 
-def to_ycc(rgb: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)], threads: int) -> object:
+def to_ycc(rgb: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)], threads: int) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu')]:
     """
     Y, Cb, Cr of a picture uint8 [H, W, 3] (BT.601, full range), float32 [3, H, W].
     """
@@ -85,12 +85,12 @@ class PEngine:
     def squared_error(self) -> float:
         """Weighted squared error of the state against the target, 0..255 scale."""
 
-    def encode(self, flows: Sequence[Annotated[NDArray[numpy.float32], dict(shape=(2, None, None), order='C', device='cpu', writable=False)]], lambda_map: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], lambda_: float, sweeps: int = 3, max_births: int = 12, density: int = 2, group_row_step: int = 1, cell_affine: bool = True, cell_shift: bool = True, budget_s: float = 0.0) -> dict:
+    def encode(self, flows: Sequence[Annotated[NDArray[numpy.float32], dict(shape=(2, None, None), order='C', device='cpu', writable=False)]], lambda_map: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], lambda_: float, sweeps: int = 3, max_births: int = 12, density: int = 2, group_row_step: int = 1, cell_affine: bool = True, cell_shift: bool = True, budget_s: float = 0.0, screen: bool = False) -> tuple[dict[str, object], dict[str, float]]:
         """
         Encodes the target; returns the commands and figures. The state inside moves on with them.
         """
 
-    def model(self, slot: int) -> tuple:
+    def model(self, slot: int) -> tuple[Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')], Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]]:
         """
         Gradient [8] and Gauss-Newton matrix [8, 8] of one live splat: px, log units, 1/255.
         """
@@ -100,16 +100,16 @@ class PEngine:
         Change of squared error if a live splat became `after` (9 fields), or went (None).
         """
 
-    def splats(self) -> object:
+    def splats(self) -> Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu')]:
         """The state inside, [slots, 9]."""
 
-    def vectors(self) -> object:
+    def vectors(self) -> Annotated[NDArray[numpy.int32], dict(shape=(None, None, None), order='C', device='cpu')]:
         """The vectors inside, [rows, columns, 2]."""
 
-    def luma(self) -> object:
+    def luma(self) -> Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu')]:
         """Luma of the state inside, uint8 [H, W]."""
 
-    def picture(self) -> object:
+    def picture(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu')]:
         """The picture of the state inside, YCbCr float32 [3, H, W]."""
 
 class KeyEngine:
@@ -130,7 +130,7 @@ class KeyEngine:
     def sweep(self, lambda_: float, lambda_map: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], delete_splats: bool, budget_s: float = 0.0) -> int:
         """One sweep; returns how many splats changed or went."""
 
-    def splats(self) -> object:
+    def splats(self) -> Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu')]:
         """Splats that are left, [n, 8]."""
 
     def bits(self) -> float:
@@ -139,5 +139,5 @@ class KeyEngine:
     def squared_error(self) -> float:
         """Weighted squared error, 0..255 scale."""
 
-    def picture(self) -> object:
+    def picture(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu')]:
         """The picture of the splats, YCbCr float32 [3, H, W]."""

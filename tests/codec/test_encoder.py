@@ -127,7 +127,8 @@ def test_another_encoder_goes_on_from_a_state(clip: list[Rgb], encoder: Encoder)
     state = None
     for rgb in clip[:3]:
         state = decode(state, encoder.encode(rgb))
-    assert encoder.state is not None and state is not None
+    assert encoder.state is not None
+    assert state is not None
     heir = Encoder(config_for(clip[0]), encoder.state.copy())
     frame = heir.encode(clip[3])
     assert (frame.kind, frame.number) == ("p", 3)
@@ -201,4 +202,4 @@ def test_pictures_of_another_kind_are_refused(encoder: Encoder) -> None:
     with pytest.raises(ConfigError, match=r"picture: expected uint8 \(144, 176, 3\), got uint8 \(144, 175, 3\)"):
         encoder.encode(np.zeros((144, 175, 3), np.uint8))
     with pytest.raises(ConfigError, match="got float32"):
-        encoder.encode(np.zeros((144, 176, 3), np.float32))  # type: ignore[arg-type]
+        encoder.encode(np.zeros((144, 176, 3), np.float32))

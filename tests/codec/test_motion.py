@@ -14,11 +14,19 @@ def test_flow_finds_a_shift(effort: Literal["best", "live"]) -> None:
     coarse = rng.integers(0, 255, (24, 32)).astype(np.float32)
     picture = np.kron(coarse, np.ones((8, 8), np.float32))
     for _ in range(3):
-        picture = (picture + np.roll(picture, 2, 0) + np.roll(picture, 2, 1) + np.roll(picture, -2, 0) + np.roll(picture, -2, 1)) / 5
+        picture = (
+            picture
+            + np.roll(picture, 2, 0)
+            + np.roll(picture, 2, 1)
+            + np.roll(picture, -2, 0)
+            + np.roll(picture, -2, 1)
+        ) / 5
     before = picture.astype(np.uint8)
     after = np.roll(before, (2, 4), axis=(0, 1))
     flow = FlowEstimator(effort).flow(before, after)
-    assert flow is not None and flow.shape == (2, 192, 256) and flow.dtype == np.float32
+    assert flow is not None
+    assert flow.shape == (2, 192, 256)
+    assert flow.dtype == np.float32
     inner = flow[:, 40:-40, 40:-40]
     assert np.median(inner[0]) == pytest.approx(4, abs=0.5)
     assert np.median(inner[1]) == pytest.approx(2, abs=0.5)

@@ -14,7 +14,8 @@ def scene(seed: int, height: int = 180, width: int = 320) -> npt.NDArray[np.uint
     for _ in range(12):
         y, x, size = rng.uniform(0, height), rng.uniform(0, width), rng.uniform(10, 60)
         picture += rng.uniform(-90, 90) * np.exp(-((ys - y) ** 2 + (xs - x) ** 2) / (2 * size**2))
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    drawn: npt.NDArray[np.uint8] = np.clip(picture, 0, 255).astype(np.uint8)
+    return drawn
 
 
 def is_cut(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> bool:

@@ -39,11 +39,18 @@ TableCosts to_costs(const CostDict& dict) {
     return costs;
 }
 
-template <class T>
-nb::object to_numpy(const std::vector<T>& values, std::vector<size_t> shape) {
+using Commands = nb::typed<nb::dict, nb::str, nb::object>;
+using Figures = nb::typed<nb::dict, nb::str, double>;
+using Encoded = nb::typed<nb::tuple, Commands, Figures>;
+template <class T, size_t Dims>
+using Out = nb::ndarray<nb::numpy, T, nb::ndim<Dims>, nb::c_contig, nb::device::cpu>;
+
+// Hands values over to Python; their number is the product of the shape.
+template <class T, size_t Dims>
+Out<T, Dims> to_numpy(const std::vector<T>& values, const size_t (&shape)[Dims]) {
     auto* copy = new std::vector<T>(values);
     nb::capsule owner(copy, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-    return nb::cast(nb::ndarray<nb::numpy, T>(copy->data(), shape.size(), shape.data(), owner));
+    return Out<T, Dims>(copy->data(), Dims, shape, owner);
 }
 
 void expect(size_t got, size_t expected, const char* what) {
@@ -67,8 +74,8 @@ void check_slot(const PEngine& e, int slot) {
         throw std::invalid_argument("slot: expected a live one below " + std::to_string(slots) + ", got " + std::to_string(slot));
 }
 
-nb::dict to_dict(const PResult& r) {
-    nb::dict out;
+Encoded to_python(const PResult& r) {
+    Commands out;
     nb::list cells, shifts;
     for (const CellLevelResult& level : r.cells) {
         const size_t rows = level.rows, columns = level.columns;
@@ -76,24 +83,26 @@ nb::dict to_dict(const PResult& r) {
                                     to_numpy(level.affine, {rows, columns, 4})));
     }
     for (const ShiftLevelResult& level : r.shifts)
-        shifts.append(level.shifts.empty() ? nb::none()
-                                           : to_numpy(level.shifts, {static_cast<size_t>(level.rows),
-                                                                     static_cast<size_t>(level.columns), 4}));
+        if (level.shifts.empty())
+            shifts.append(nb::none());
+        else
+            shifts.append(to_numpy(level.shifts, {static_cast<size_t>(level.rows), static_cast<size_t>(level.columns), 4}));
     out["cells"] = cells;
     out["shifts"] = shifts;
     out["update_slots"] = to_numpy(r.update_slots, {r.update_slots.size()});
     out["update_deltas"] = to_numpy(r.update_deltas, {r.update_slots.size(), 8});
     out["death_slots"] = to_numpy(r.death_slots, {r.death_slots.size()});
     out["births"] = to_numpy(r.births, {r.births.size() / 9, 9});
-    out["render_ms"] = r.render_ms;
-    out["cells_ms"] = r.cells_ms;
-    out["sweeps_ms"] = r.sweeps_ms;
-    out["births_ms"] = r.births_ms;
-    out["trials"] = r.trials;
-    out["matrices"] = r.matrices;
-    out["unvisited"] = r.unvisited;
-    out["squared_error"] = r.squared_error;
-    return out;
+    Figures figures;
+    figures["render_ms"] = r.render_ms;
+    figures["cells_ms"] = r.cells_ms;
+    figures["sweeps_ms"] = r.sweeps_ms;
+    figures["births_ms"] = r.births_ms;
+    figures["trials"] = r.trials;
+    figures["matrices"] = r.matrices;
+    figures["unvisited"] = r.unvisited;
+    figures["squared_error"] = r.squared_error;
+    return Encoded(nb::make_tuple(out, figures));
 }
 
 void load_p(PEngine& e, const Ints2& splats, const Ints3& vectors, const Ints3& samples, const Floats3& base) {
@@ -106,7 +115,7 @@ void load_p(PEngine& e, const Ints2& splats, const Ints3& vectors, const Ints3& 
            static_cast<int>(samples.shape(2)), base.data());
 }
 
-nb::dict encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2& lambda_map, float lambda_, int sweeps,
+Encoded encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2& lambda_map, float lambda_, int sweeps,
                   int max_births, int density, int group_row_step, bool cell_affine, bool cell_shift, double budget_s, bool screen) {
     check_map(lambda_map, e.canvas());
     std::vector<Flow> fields;
@@ -131,7 +140,7 @@ nb::dict encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2
         nb::gil_scoped_release release;
         result = e.encode(fields, lambda_map.data(), params);
     }
-    return to_dict(result);
+    return to_python(result);
 }
 
 void bind_p(nb::module_& m) {
@@ -167,7 +176,7 @@ void bind_p(nb::module_& m) {
              "Encodes the target; returns the commands and figures. The state inside moves on with them.")
         .def(
             "model",
-            [](PEngine& e, int slot) {
+            [](PEngine& e, int slot) -> nb::typed<nb::tuple, Out<float, 1>, Out<float, 2>> {
                 check_slot(e, slot);
                 const QuadraticModel model = e.model(slot);
                 return nb::make_tuple(to_numpy(std::vector<float>(model.gradient, model.gradient + 8), {8}),
@@ -259,7 +268,7 @@ void bind_key(nb::module_& m) {
 
 }  // namespace
 
-nb::object to_ycc(const Rgb& rgb, int threads) {
+Out<float, 3> to_ycc(const Rgb& rgb, int threads) {
     const int height = static_cast<int>(rgb.shape(0)), width = static_cast<int>(rgb.shape(1));
     const size_t plane = static_cast<size_t>(height) * width;
     std::vector<float> out(3 * plane);

@@ -5,12 +5,12 @@ import numpy.typing as npt
 import pytest
 
 from codec.bitstream.tables import cost_tables
-from codec.engine import PFrameEngine, PFramePlan
+from codec.engine import PFrameEngine, PFrameFigures, PFramePlan
 from codec.engine.pframe import CHROMA_WEIGHT
 from codec.native import _native
 from codec.render import reference, to_rgb
 from codec.slots import cell_ranks
-from codec.types import KIND_ADDITIVE, KIND_NORMALISED, EpochRecord, IntArray, SplatState
+from codec.types import KIND_ADDITIVE, KIND_NORMALISED, EpochRecord, IntArray, PCommands, SplatState
 
 EPOCH = EpochRecord(0, 96, 80, (30, 1), (4,))
 
@@ -140,7 +140,9 @@ def test_matrix_is_symmetric_and_not_negative() -> None:
         assert np.linalg.eigvalsh(matrix.astype(np.float64)).min() >= -1e-3 * np.abs(matrix).max()
 
 
-def encode(state: SplatState, rgb: npt.NDArray[np.uint8], threads: int = 1, lambda_: float = 20.0) -> tuple[PFrameEngine, object]:
+def encode(
+    state: SplatState, rgb: npt.NDArray[np.uint8], threads: int = 1, lambda_: float = 20.0
+) -> tuple[PFrameEngine, tuple[PCommands, PFrameFigures]]:
     """Encode one frame on a fresh engine, without flow."""
     engine = PFrameEngine(EPOCH, threads)
     engine.load(state)
@@ -150,14 +152,14 @@ def encode(state: SplatState, rgb: npt.NDArray[np.uint8], threads: int = 1, lamb
 
 def test_a_picture_that_is_already_shown_needs_nothing() -> None:
     state = random_state(7)
-    engine, (commands, figures) = encode(state, to_rgb(reference.render(state)), lambda_=400.0)  # type: ignore[misc]
+    _engine, (commands, figures) = encode(state, to_rgb(reference.render(state)), lambda_=400.0)
     assert figures.changed == 0
     assert commands.cells is None
 
 
 def test_error_falls_and_is_the_error_of_the_state_left_behind() -> None:
     state, rgb = random_state(8), random_target(8)
-    engine, (commands, figures) = encode(state, rgb)  # type: ignore[misc]
+    engine, (_commands, figures) = encode(state, rgb)
     after = state.copy()
     engine.store(after)
     assert figures.squared_error < 0.8 * slow_error(state, rgb)
@@ -180,7 +182,7 @@ def test_a_missing_spot_is_born() -> None:
     state.splats[state.splats[:, 8] == KIND_ADDITIVE] = 0
     rgb = to_rgb(reference.render(state))
     rgb[30:36, 40:46] = (255, 0, 0)
-    _, (commands, _) = encode(state, rgb)  # type: ignore[misc]
+    _, (commands, _) = encode(state, rgb)
     assert any(abs(x - 43) <= 6 and abs(y - 33) <= 6 for x, y in commands.births[:, 2:4])
 
 
