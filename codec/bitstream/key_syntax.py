@@ -184,7 +184,7 @@ def _code_counts(
     columns = np.arange(counts.shape[1]) >> shift
     coarser_contexts = 24 * size + _COARSER_CLASSES[np.minimum(coarser, 7)]
     above = np.zeros(counts.shape[1] + 2, np.int32)
-    cell_rows = inside.any(axis=1).nonzero()[0]
+    cell_rows = np.flatnonzero(inside.any(axis=1))
     rows = range(int(cell_rows[0]) << shift, int(cell_rows[-1]) + 1 << shift) if len(cell_rows) else range(0)
     for row, own in enumerate(counts[rows.start : rows.stop], rows.start):
         places = inside[row >> shift, columns].nonzero()[0]

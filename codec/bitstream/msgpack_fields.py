@@ -19,9 +19,9 @@ def unpack_prefix(data: bytes, what: str) -> tuple[object, int]:
     """Return the first msgpack value of some bytes, and its length; raises BitstreamError."""
     unpacker = msgpack.Unpacker(max_buffer_size=max(len(data), 1), strict_map_key=False)
     unpacker.feed(data)
-    try:
+    try:  # TypeError: a map whose key cannot be one
         value: object = unpacker.unpack()
-    except (msgpack.UnpackException, ValueError, RecursionError) as error:
+    except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as error:
         raise BitstreamError(f"{what}: not msgpack ({type(error).__name__})") from error
     return value, int(unpacker.tell())
 
