@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from codec import __version__
 from codec.cli_values import frame_range, positive_number, positive_whole, quality_number, region, size
-from codec.errors import CodecError
+from codec.errors import CodecError, MediaError
 
 __all__ = ["EXIT_BAD_INPUT", "main"]
 
@@ -115,6 +115,8 @@ def _run_encode(arguments: argparse.Namespace) -> int:
         importance=not arguments.no_importance,
         patch_every_s=arguments.patch_every,
     )
+    if arguments.stats and not arguments.stats.parent.is_dir():
+        raise MediaError(f"{arguments.stats}: cannot be written: no folder {arguments.stats.parent}")
     with _progress("encoding") as advance:
         report = encode_clip(arguments.clip, arguments.output, options, advance)
     if arguments.stats:
@@ -150,7 +152,7 @@ def _run_bench_speed(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a progress bar on stderr; gives a function of (frames done, frames expected)."""
+    """Show a progress bar on stderr from the first frame on; gives a function of (frames done, frames expected)."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -158,10 +160,17 @@ def _progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task(what, total=None)
 
-        def advance(done: int, expected: int | None) -> None:
-            bar.update(task, completed=done, total=expected)
+    def advance(done: int, expected: int | None) -> None:
+        # nothing is shown for input that is refused at once
+        if not bar.live.is_started:
+            bar.start()
+        bar.update(task, completed=done, total=expected)
 
+    try:
         yield advance
+    finally:
+        if bar.live.is_started:
+            bar.stop()

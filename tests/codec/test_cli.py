@@ -118,11 +118,12 @@ def test_odd_sizes_work(folder: Path, tmp_path: Path, size: str) -> None:
 
 
 def assert_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str) -> None:
-    """Check the exit code, and that stderr holds one line with the expected words."""
+    """Check the exit code, and that stderr holds one line with the expected words, after a progress bar at most."""
     assert main(arguments) == EXIT_BAD_INPUT
-    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.strip())
+    *before, line = (line for line in capsys.readouterr().err.splitlines() if line.strip())
     assert line.startswith(f"splatcall {arguments[0]}: ")
     assert expected in line
+    assert all(earlier.startswith(("encoding", "decoding")) for earlier in before)
 
 
 def test_clips_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,6 +138,12 @@ def test_clips_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_options_out_of_range(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["encode", str(folder / "clip.y4m"), str(tmp_path / "out.splatv"), "--max-splats", "20000"]
     assert_refused(capsys, arguments, "max_splats must be 1..16000, got 20000")
+
+
+def test_figures_that_cannot_be_written(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["encode", str(folder / "clip.y4m"), str(tmp_path / "out.splatv")]
+    assert_refused(capsys, [*arguments, "--stats", str(tmp_path / "none" / "f.json")], "cannot be written")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("option", [["--size", "0x3"], ["--quality", "101"], ["--effort", "high"], ["--frames", "0"]])
