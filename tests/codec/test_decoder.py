@@ -35,7 +35,7 @@ def test_frames_midpoints_and_pictures() -> None:
     mean = (before.splats[live] + after.splats[live]) >> 1
     assert (decoder.midpoint.splats[live] == mean).all()
     assert decoder.picture().shape == (64, 96, 3)
-    height, width = output_size(EPOCH, 2.0, (8, 4, 40, 20))
+    width, height = output_size(EPOCH, 2.0, (8, 4, 40, 20))
     assert decoder.picture(2.0, (8, 4, 40, 20)).shape == (height, width, 3) == (40, 80, 3)
 
 

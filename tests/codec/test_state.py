@@ -22,9 +22,7 @@ from tests.codec.random_states import noise_state
 EPOCH = EpochRecord(1, 100, 80, (30, 1), (2,))
 
 
-def splat(
-    x: int = 800, y: int = 640, luma: int = 400, kind: int = 1
-) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+def splat(x: int = 800, y: int = 640, luma: int = 400, kind: int = 1) -> IntArray:
     """Return one splat as [1, 9]."""
     return np.array([[x, y, 60, 10, -20, luma, 30, -30, kind]], np.int32)
 
