@@ -23,7 +23,10 @@ class FitSession(Protocol):
         """Begin from these splats; Adam's moments are forgotten."""
 
     def set_lattice(self, steps: Steps | None) -> None:
-        """From now on draw splats as a key frame would code them (gradients pass straight through), or as they are."""
+        """From now on draw splats as a key frame would code them (gradients pass straight through), or as they are.
+
+        Adam's moments are forgotten.
+        """
 
     def run(self, iterations: int, rate: float) -> float:
         """Iterate with a cosine schedule from `rate` to 0; return the loss before the last iteration."""

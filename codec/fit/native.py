@@ -32,7 +32,7 @@ class NativeFit:
         self._fit.set_splats(pack_splats(splats))
 
     def set_lattice(self, steps: Steps | None) -> None:
-        """From now on draw splats as a key frame would code them, or as they are."""
+        """From now on draw splats as a key frame would code them, or as they are; Adam's moments are forgotten."""
         self._fit.set_lattice(None if steps is None else lattice_steps(steps))
 
     def run(self, iterations: int, rate: float) -> float:

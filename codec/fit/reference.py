@@ -16,7 +16,7 @@ DoubleArray = npt.NDArray[np.float64]
 EPS_BASE = 0.05
 CUT = 9.0
 MEAN_RATE, SHAPE_RATE, COLOR_RATE = 0.25, 0.1, 3.4  # px over sqrt(sigma), 1/px times sigma, 1/255
-BETA1, BETA2, TINY = 0.75, 0.7, 1e-12
+SMOOTH_BETAS, LATTICE_BETAS, TINY = (0.75, 0.7), (0.0, 0.93), 1e-12
 NARROWEST, WIDEST, MAX_SHEAR = 1.5, 1 / 60, 4.0  # of a and c in 1/px, of b / c
 CLASS_ENDS = np.array([48, 92, 137, 181]) / 64  # log-scales (SPEC 5)
 
@@ -56,18 +56,21 @@ class ReferenceFit:
         pixel_weight = np.ones(target.shape[1:]) if weight is None else weight.astype(np.float64)
         self._weight = pixel_weight * np.array(channel_weights)[:, None, None]
         self._lattice: Steps | None = None
-        self._params = np.zeros((0, 8))
+        self._params: DoubleArray = np.zeros((0, 8))
+        self._first: DoubleArray = np.zeros((0, 8))
+        self._second: DoubleArray = np.zeros((0, 8))
+        self._steps = 0
 
     def start(self, splats: SplatSet) -> None:
         """Begin from these splats; Adam's moments are forgotten."""
         rows = pack_splats(splats).astype(np.float64)
         self._params = np.concatenate([rows[:, :2], whitening_of(rows[:, 2:5]), rows[:, 5:]], 1)
-        self._first, self._second = np.zeros_like(self._params), np.zeros_like(self._params)
-        self._steps = 0
+        self._forget_moments()
 
     def set_lattice(self, steps: Steps | None) -> None:
-        """From now on draw splats as a key frame would code them, or as they are."""
+        """From now on draw splats as a key frame would code them, or as they are; Adam's moments are forgotten."""
         self._lattice = steps
+        self._forget_moments()
 
     def parameters(self) -> DoubleArray:
         """Return x, y, a, b, c, Y, Cb, Cr [N, 8], not rounded."""
@@ -88,9 +91,10 @@ class ReferenceFit:
         """Do one iteration (Kingma and Ba 2015, with a rate for each parameter); return the loss before it."""
         loss, gradients = self._loss_and_gradients()
         self._steps += 1
-        self._first = BETA1 * self._first + (1 - BETA1) * gradients
-        self._second = BETA2 * self._second + (1 - BETA2) * gradients**2
-        first, second = self._first / (1 - BETA1**self._steps), self._second / (1 - BETA2**self._steps)
+        beta1, beta2 = SMOOTH_BETAS if self._lattice is None else LATTICE_BETAS
+        self._first = beta1 * self._first + (1 - beta1) * gradients
+        self._second = beta2 * self._second + (1 - beta2) * gradients**2
+        first, second = self._first / (1 - beta1**self._steps), self._second / (1 - beta2**self._steps)
         narrow = np.sqrt(self._params[:, 2] * self._params[:, 4])  # 1 / sigma
         rates = np.stack(
             [MEAN_RATE / np.sqrt(narrow)] * 2 + [SHAPE_RATE * narrow] * 3 + [np.full_like(narrow, COLOR_RATE)] * 3, 1
@@ -115,6 +119,10 @@ class ReferenceFit:
     def picture(self) -> FloatArray:
         """Return the splats drawn: float32 [3, H, W]."""
         return self._draw(self._drawn())[0].astype(np.float32)
+
+    def _forget_moments(self) -> None:
+        self._first, self._second = np.zeros_like(self._params), np.zeros_like(self._params)
+        self._steps = 0
 
     def _drawn(self) -> DoubleArray:
         if self._lattice is None:

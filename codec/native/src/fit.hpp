@@ -31,7 +31,7 @@ public:
     virtual void set_splats(const float* splats, int n) = 0;  // and forgets Adam's moments
     virtual void splats(float* out) const = 0;
     virtual int size() const = 0;
-    virtual void set_lattice(const FitLattice& lattice) = 0;
+    virtual void set_lattice(const FitLattice& lattice) = 0;   // and forgets them, too
     // One pass over the picture: loss at the splats as they are, and their gradients inside. Returns the loss.
     virtual double gradient(ThreadPool& pool) = 0;
     virtual void gradients(float* out) const = 0;  // [n, 8] of the last gradient()

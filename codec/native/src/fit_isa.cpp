@@ -17,7 +17,12 @@ constexpr int PARAMS = 8;           // x, y, a, b, c, Y, Cb, Cr
 // SHAPE_RATE/sigma. Short memories: no noise here to average away. Against 0.3 px, 0.02, 2.55 for all sizes with betas
 // 0.9 and 0.99: +1.4 dB after 40 iterations, +0.65 after 150 (four pictures, rate 1.5).
 constexpr float MEAN_RATE = 0.25f, SHAPE_RATE = 0.1f, COLOR_RATE = 3.4f;
-constexpr float BETA1 = 0.75f, BETA2 = 0.7f, TINY = 1e-12f;
+struct Betas { float first, second; };
+constexpr Betas SMOOTH{0.75f, 0.7f};
+// On a lattice gradients jump as values flip; momentum then only overshoots. Against SMOOTH in the last 40 of 150
+// iterations, at rate 0.5: +0.7 dB of the quantised picture (the same pictures).
+constexpr Betas ON_LATTICE{0.f, 0.93f};
+constexpr float TINY = 1e-12f;
 constexpr float NARROWEST = 1.5f, WIDEST = 1.f / 60.f;  // limits of a and c, 1/px
 constexpr float MAX_SHEAR = 4.f;    // of b / c
 constexpr int SPLATS_A_TASK = 256;
@@ -30,7 +35,7 @@ public:
     void set_splats(const float* splats, int n) override;
     void splats(float* out) const override;
     int size() const override { return n_; }
-    void set_lattice(const FitLattice& lattice) override { lattice_ = lattice; stale_ = true; }
+    void set_lattice(const FitLattice& lattice) override;
     double gradient(ThreadPool& pool) override;
     void gradients(float* out) const override;
     void picture(float* out, ThreadPool& pool) override;
@@ -48,6 +53,8 @@ private:
     void splat_sums(int column, const float* planes);
     void part_sums(const ColumnSplat& s, int column, Rows rows, const float* planes, float* out) const;
     void splat_gradient(int i, float* out) const;
+    Betas betas() const { return lattice_.on ? ON_LATTICE : SMOOTH; }
+    void forget_moments();
     void adam(int i, float rate, float scale1, float scale2);
 
     int width_, height_, columns_, n_ = 0, steps_ = 0;
@@ -100,13 +107,12 @@ void Session::copy_inputs(const FitTarget& target) {
 
 void Session::set_splats(const float* splats, int n) {
     n_ = n;
-    steps_ = 0;
+    forget_moments();
     stale_ = true;
     order_.resize(n);
     std::iota(order_.begin(), order_.end(), 0);
     std::stable_sort(order_.begin(), order_.end(), [&](int i, int j) { return splats[8 * i + 1] < splats[8 * j + 1]; });
     params_.resize(std::size_t(n) * PARAMS);
-    moments_.assign(n, Moments{});
     drawn_.resize(n);
     spans_.resize(n);
     for (int i = 0; i < n; ++i) {
@@ -118,6 +124,17 @@ void Session::set_splats(const float* splats, int n) {
         to[3] = w.b;
         to[4] = w.c;
     }
+}
+
+void Session::set_lattice(const FitLattice& lattice) {
+    lattice_ = lattice;
+    forget_moments();
+    stale_ = true;
+}
+
+void Session::forget_moments() {
+    steps_ = 0;
+    moments_.assign(n_, Moments{});
 }
 
 void Session::splats(float* out) const {
@@ -309,9 +326,10 @@ void Session::adam(int i, float rate, float scale1, float scale2) {
     const float mean_rate = MEAN_RATE / std::sqrt(narrow), shape_rate = SHAPE_RATE * narrow;
     const float rates[PARAMS] = {mean_rate, mean_rate, shape_rate, shape_rate, shape_rate,
                                  COLOR_RATE, COLOR_RATE, COLOR_RATE};
+    const Betas beta = betas();
     for (int k = 0; k < PARAMS; ++k) {
-        const float m = BETA1 * moments.m[k] + (1.f - BETA1) * gradient[k];
-        const float v = BETA2 * moments.v[k] + (1.f - BETA2) * gradient[k] * gradient[k];
+        const float m = beta.first * moments.m[k] + (1.f - beta.first) * gradient[k];
+        const float v = beta.second * moments.v[k] + (1.f - beta.second) * gradient[k] * gradient[k];
         moments.m[k] = m;
         moments.v[k] = v;
         p[k] -= rate * rates[k] * (m * scale1) / (std::sqrt(v * scale2) + TINY);
@@ -324,8 +342,8 @@ void Session::adam(int i, float rate, float scale1, float scale2) {
 double Session::step(float rate, ThreadPool& pool) {
     const double loss = gradient(pool);
     ++steps_;
-    const float scale1 = 1.f / (1.f - std::pow(BETA1, float(steps_)));
-    const float scale2 = 1.f / (1.f - std::pow(BETA2, float(steps_)));
+    const float scale1 = 1.f / (1.f - std::pow(betas().first, float(steps_)));
+    const float scale2 = 1.f / (1.f - std::pow(betas().second, float(steps_)));
     const int tasks = (n_ + SPLATS_A_TASK - 1) / SPLATS_A_TASK;
     pool.parallel_for(tasks, [&](int task) {
         for (int i = task * SPLATS_A_TASK; i < std::min((task + 1) * SPLATS_A_TASK, n_); ++i) {

@@ -83,18 +83,20 @@ def test_native_gradients_match_the_reference(weighted: bool, lattice: Steps | N
     assert np.quantile(np.abs(picture - picture_r), 0.999) < 0.02
 
 
-def test_native_steps_match_the_reference() -> None:
+@pytest.mark.parametrize("lattice", [None, Steps()])
+def test_native_steps_match_the_reference(lattice: Steps | None) -> None:
     target, base = random_picture(4)
     sessions: list[FitSession] = [NativeFit(target, base), ReferenceFit(target, base)]
     for session in sessions:
         session.start(random_splats(4))
+        session.set_lattice(lattice)
         session.run(6, 0.5)
     ours, theirs = (session.splats() for session in sessions)
     # Adam turns a tiny gradient's rounding into a step, so a few parameters may part; measured: 1 in 500
     for name, tolerance in (("means_px", 5e-3), ("log_scale", 2e-3), ("e1", 2e-3), ("e2", 2e-3), ("colors", 5e-2)):
         difference = np.abs(getattr(ours, name) - getattr(theirs, name))
-        assert np.quantile(difference, 0.97) < tolerance, name
-    assert sessions[0].gradients()[0] == pytest.approx(sessions[1].gradients()[0], rel=2e-3)
+        assert np.quantile(difference, 0.9 if lattice else 0.97) < tolerance, name
+    assert sessions[0].gradients()[0] == pytest.approx(sessions[1].gradients()[0], rel=2e-2 if lattice else 2e-3)
 
 
 def test_threads_do_not_change_a_bit() -> None:
