@@ -25,7 +25,7 @@ class EncoderConfig:
     fps: tuple[int, int] = (30, 1)  # frames per second as a fraction, both 1 .. 65535
     quality: float = 50.0  # 0 .. 100, used when bitrate_kbps is None
     bitrate_kbps: float | None = None  # kbit/s of the whole stream, > 0
-    max_splats: int = 4000  # 1 .. 16000
+    max_splats: int = MAX_SPLATS  # 1 .. 16000
     effort: Effort = "best"
     latency_ms: float = 30.0  # wall time for a frame when effort is "live", > 0
     importance: bool = True

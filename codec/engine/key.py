@@ -23,7 +23,7 @@ _START_EXPONENT = 0.35  # how the start grows as lambda falls
 _LEAST_SPLATS = 24
 _RATE, _RATE_LATE = 1.5, 0.5  # of Adam: from the start; on the lattice and on survivors
 _REFIT_AFTER = 2  # index of the sweep before the refit
-_MOST_PRESSURE = 1e4  # on lambda, to bring the splats down to the number allowed
+_PRESSURE_STEP, _MOST_PRESSURE = 1.15, 1e4  # on lambda, to bring the splats down to the number allowed
 
 
 @dataclass(frozen=True)
@@ -109,19 +109,26 @@ class KeyFrameFit:
     ) -> IntArray:
         """Sweep with deletion, the last time without; refit the survivors once. Returns what is left, [n, 8]."""
         for index in range(plan.sweeps):
-            self._engine.sweep(lambda_, lambda_map, index < plan.sweeps - 1)
+            self._engine.sweep(lambda_, lambda_map, changes=True, deletes=index < plan.sweeps - 1)
             if index == _REFIT_AFTER and plan.refit_iterations:
                 session.start(_as_splats(self._engine.splats()))
                 session.set_lattice(None)
                 session.run(plan.refit_iterations, _RATE_LATE)
                 self._engine.load(quantize_key(self._epoch, session.splats()), samples, base)
-        kept: IntArray = self._engine.splats()
-        factor = 2.0
-        while len(kept) > self._max_splats and factor < _MOST_PRESSURE:
-            self._engine.sweep(factor * lambda_, lambda_map, True)
+        return self._thinned(lambda_map, lambda_)
+
+    def _thinned(self, lambda_map: FloatArray, lambda_: float) -> IntArray:
+        """Return the splats, at most as many as are allowed: those that earn least for their bits go first."""
+        kept = self._engine.splats()
+        if len(kept) <= self._max_splats:
+            return kept
+        pressure = 1.0
+        while len(kept) > self._max_splats and pressure < _MOST_PRESSURE:
+            pressure *= _PRESSURE_STEP
+            self._engine.sweep(pressure * lambda_, lambda_map, changes=False, deletes=True)
             kept = self._engine.splats()
-            factor *= 2
-        return kept[: self._max_splats]
+        self._engine.sweep(lambda_, lambda_map, changes=True, deletes=False)
+        return self._engine.splats()[: self._max_splats]
 
     def _base_picture(self, samples: IntArray) -> FloatArray:
         """Return the base as a picture [3, H, W]."""

@@ -34,7 +34,7 @@ class Fit:
 
     def set_lattice(self, steps: Sequence[float] | None) -> None:
         """
-        Draw splats rounded to these steps (5 of the mean, scale, shape, luma, chroma; natural units), or as they are.
+        Draw splats rounded to these steps (5 of the mean, scale, shape, luma, chroma; natural units), or as they are. Adam's moments are forgotten.
         """
 
     def step(self, rate: float) -> float:
@@ -127,8 +127,10 @@ class KeyEngine:
         Takes splats [n, 8] (state values, snapped to the key lattice), base samples and base picture.
         """
 
-    def sweep(self, lambda_: float, lambda_map: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], delete_splats: bool, budget_s: float = 0.0) -> int:
-        """One sweep; returns how many splats changed or went."""
+    def sweep(self, lambda_: float, lambda_map: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], changes: bool, deletes: bool) -> int:
+        """
+        One sweep that changes splats, deletes them, or both; returns how many changed or went.
+        """
 
     def splats(self) -> Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu')]:
         """Splats that are left, [n, 8]."""

@@ -1,7 +1,6 @@
 #include "engine_key.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -167,10 +166,7 @@ std::vector<int32_t> KeyEngine::splats() const {
     return out;
 }
 
-int KeyEngine::sweep(float lambda, const float* lambda_map, bool delete_splats, double deadline_s) {
-    using Clock = std::chrono::steady_clock;
-    const auto start = Clock::now();
-    const auto late = [&] { return deadline_s > 0 && std::chrono::duration<double>(Clock::now() - start).count() > deadline_s; };
+int KeyEngine::sweep(float lambda, const float* lambda_map, SweepKind kind) {
     lambda_ = lambda;
     lambda_map_ = lambda_map;
     changes_ = 0;
@@ -187,7 +183,7 @@ int KeyEngine::sweep(float lambda, const float* lambda_map, bool delete_splats, 
         canvas_.pool().parallel_for(static_cast<int>(round.size()), [&](int i) {
             const SweepItem& item = plan.items[round[i]];
             for (const int index : item.slots)
-                if (!late()) visit(index, item, delete_splats);
+                visit(index, item, kind);
         });
     return changes_;
 }
@@ -266,7 +262,7 @@ bool KeyEngine::take_best(Visit& v, const SweepItem& item, Candidate* candidates
     return true;
 }
 
-void KeyEngine::visit(int index, const SweepItem& item, bool delete_splats) {
+void KeyEngine::visit(int index, const SweepItem& item, SweepKind kind) {
     Fields f = fields(index);
     Visit v;
     v.index = index;
@@ -276,12 +272,13 @@ void KeyEngine::visit(int index, const SweepItem& item, bool delete_splats) {
     const int column = clamp(f[0] >> 4, 0, width_ - 1) / kMapCell, row = clamp(f[1] >> 4, 0, height_ - 1) / kMapCell;
     v.lambda = lambda_ * lambda_map_[row * ((width_ + kMapCell - 1) / kMapCell) + column];
     v.bits_now = rate(index, f);
-    if (delete_splats && canvas_.kernels().trial(canvas_.view(), &v.now, nullptr) < v.lambda * v.bits_now) {
+    if (kind.deletes && canvas_.kernels().trial(canvas_.view(), &v.now, nullptr) < v.lambda * v.bits_now) {
         canvas_.kernels().commit(canvas_.view(), &v.now, nullptr);
         splats_[static_cast<size_t>(index) * kFields + 8] = kKindDead;
         ++changes_;
         return;
     }
+    if (!kind.changes) return;
     QuadraticModel model;
     canvas_.kernels().quadratic(canvas_.view(), v.now, make_shape_forms(f, v.now), model);
     std::copy_n(model.gradient, 8, v.gradient);

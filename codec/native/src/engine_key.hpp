@@ -29,9 +29,12 @@ public:
     void set_target(const uint8_t* rgb) { canvas_.set_target(rgb); }
     // splats: [count, 8] state values on the key lattice; samples: base, [3, rows, columns]; base: [3, height, width].
     void load(const int32_t* splats, int count, const int32_t* samples, int rows, int columns, const float* base);
+    // What a sweep does: change splats, delete them, or both.
+    struct SweepKind {
+        bool changes, deletes;
+    };
     // One sweep over all splats at this lambda; returns how many changed or went.
-    // deadline_s: seconds from now after which splats are left as they are, 0 for none.
-    int sweep(float lambda, const float* lambda_map, bool delete_splats, double deadline_s);
+    int sweep(float lambda, const float* lambda_map, SweepKind kind);
     // Snaps state values [8] to the lattice and into the ranges that key frames may hold.
     void snap(int32_t* fields) const;
 
@@ -58,7 +61,7 @@ private:
     void predict();
     float rate(int index, const int32_t f[8]) const;
     void residuals(int index, const int32_t f[8], int k, int r[8]) const;
-    void visit(int index, const SweepItem& item, bool delete_splats);
+    void visit(int index, const SweepItem& item, SweepKind kind);
     float evaluate(const Visit& v, const int32_t f[8], float& bits) const;
     void descend(const Visit& v, Candidate& c) const;
     bool improve(const Visit& v, Candidate& c, int32_t f[8]) const;

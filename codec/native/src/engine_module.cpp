@@ -246,13 +246,13 @@ void bind_key(nb::module_& m) {
             "Takes splats [n, 8] (state values, snapped to the key lattice), base samples and base picture.")
         .def(
             "sweep",
-            [](KeyEngine& e, float lambda_, const Floats2& lambda_map, bool delete_splats, double budget_s) {
+            [](KeyEngine& e, float lambda_, const Floats2& lambda_map, bool changes, bool deletes) {
                 check_map(lambda_map, e.canvas());
                 nb::gil_scoped_release release;
-                return e.sweep(lambda_, lambda_map.data(), delete_splats, budget_s);
+                return e.sweep(lambda_, lambda_map.data(), {changes, deletes});
             },
-            nb::arg("lambda_"), nb::arg("lambda_map"), nb::arg("delete_splats"), nb::arg("budget_s") = 0.,
-            "One sweep; returns how many splats changed or went.")
+            nb::arg("lambda_"), nb::arg("lambda_map"), nb::arg("changes"), nb::arg("deletes"),
+            "One sweep that changes splats, deletes them, or both; returns how many changed or went.")
         .def("splats", [](const KeyEngine& e) {
             const std::vector<int32_t> splats = e.splats();
             return to_numpy(splats, {splats.size() / 8, 8});
