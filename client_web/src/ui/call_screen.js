@@ -159,10 +159,12 @@ export class CallScreen {
     let saved = 0;
     for (const { info, width } of this.call.participants.values()) {
       if (!info.video || width === 0) continue;
-      const url = URL.createObjectURL(await this.call.snapshot(info.id));
-      element('a', { href: url, download: `${info.name.replace(/[^\p{L}\p{N}_-]+/gu, '_')}.png` }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 10_000);
-      saved += 1;
+      try {
+        download(await this.call.snapshot(info.id), `${info.name.replace(/[^\p{L}\p{N}_-]+/gu, '_')}.png`);
+        saved += 1;
+      } catch (error) {
+        console.warn(`picture of ${info.name}: ${error instanceof Error ? error.message : String(error)}`);
+      }
     }
     this.notices.toast(saved > 0 ? WORDS.saved : WORDS.noPicture);
   }
@@ -177,4 +179,14 @@ export class CallScreen {
       this.notices.toast(WORDS.notCopied);
     }
   }
+}
+
+/** How long a browser may take to fetch what it downloads. */
+const DOWNLOAD_MS = 10_000;
+
+/** Hand a file to the browser's downloads. @param {Blob} blob @param {string} name */
+function download(blob, name) {
+  const url = URL.createObjectURL(blob);
+  element('a', { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), DOWNLOAD_MS);
 }

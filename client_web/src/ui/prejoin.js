@@ -25,6 +25,7 @@ export class Prejoin {
     /** @type {MediaStreamTrack | null} */
     this.microphone = null;
     this.joined = false;
+    this.left = new AbortController();
     this.video = element('video', { autoplay: true, muted: true, playsinline: true, 'aria-label': 'Your camera' });
     this.video.muted = true;
     this.words = element('p', { class: 'problem', role: 'alert' });
@@ -56,7 +57,7 @@ export class Prejoin {
     this.setCamera(devices.camera);
     this.say(devices.cameraProblem, devices.microphoneProblem);
     await this.fill();
-    navigator.mediaDevices?.addEventListener('devicechange', () => void this.fill());
+    navigator.mediaDevices?.addEventListener('devicechange', () => void this.fill(), { signal: this.left.signal });
   }
 
   async fill() {
@@ -108,6 +109,7 @@ export class Prejoin {
   join(onjoin) {
     if (this.joined) return;
     this.joined = true;
+    this.left.abort();
     this.video.srcObject = null;
     onjoin({ room: this.room.value.trim(), name: this.name.value.trim(), camera: this.camera, microphone: this.microphone });
   }
