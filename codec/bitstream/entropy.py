@@ -94,6 +94,11 @@ class PlaneCoder(ABC):
         coded[order] = runs[0] if len(runs) == 1 else np.concatenate(runs)
         return coded
 
+    def planes(self, name: str, contexts: IntArray, symbols: IntArray) -> None:
+        """Encode planes [p, n] of which all is known, one after another."""
+        for own, plane in zip(contexts, symbols, strict=True):
+            self.table(name, own, plane)
+
     def row(self, name: str, contexts: list[int], symbols: list[int]) -> list[int]:
         """Code a plane of few symbols, as `table` does, without the overhead of arrays."""
         coded = [0] * len(symbols)
@@ -189,6 +194,25 @@ class PlaneEncoder(PlaneCoder):
         self._coder.encode(symbol, self._models[name][context])
         return symbol
 
+    def planes(self, name: str, contexts: IntArray, symbols: IntArray) -> None:
+        """Encode known planes [p, n]: sorted by plane and context at once, not plane by plane."""
+        models, encode = self._models[name], self._coder.encode
+        keys = (np.arange(len(symbols))[:, None] * len(models) + contexts).reshape(-1)
+        ordered = symbols.reshape(-1)[keys.astype(np.uint16).argsort(kind="stable")].astype(np.int32, copy=False)
+        counts = np.bincount(keys)
+        used = counts.nonzero()[0]
+        start = 0
+        for key, count in zip(used.tolist(), counts[used].tolist(), strict=True):
+            encode(ordered[start : start + count], models[key % len(models)])
+            start += count
+
+    def row(self, name: str, contexts: list[int], symbols: list[int]) -> list[int]:
+        """Encode a plane of few symbols."""
+        models, encode = self._models[name], self._coder.encode
+        for context, place in sorted(zip(contexts, range(len(contexts)), strict=True)):
+            encode(symbols[place], models[context])
+        return symbols
+
     def _uniform_run(self, label: str, size: int, symbols: IntArray) -> IntArray:
         """Encode equally likely symbols."""
         self._coder.encode(symbols.astype(np.int32, copy=False), _uniform_model(size))
@@ -236,6 +260,19 @@ class PlaneDecoder(PlaneCoder):
             raise BitstreamError(_NO_INTERVAL) from error
         if self._listener is not None:
             self._listener._run_one(name, context, decoded)
+        return decoded
+
+    def row(self, name: str, contexts: list[int], symbols: list[int]) -> list[int]:
+        """Decode a plane of few symbols."""
+        if self._listener is not None:
+            return super().row(name, contexts, symbols)
+        models, decode = self._models[name], self._coder.decode
+        decoded = [0] * len(contexts)
+        try:
+            for context, place in sorted(zip(contexts, range(len(contexts)), strict=True)):
+                decoded[place] = decode(models[context])
+        except AssertionError as error:
+            raise BitstreamError(_NO_INTERVAL) from error
         return decoded
 
     def _uniform_run(self, label: str, size: int, symbols: IntArray) -> IntArray:

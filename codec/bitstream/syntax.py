@@ -234,9 +234,24 @@ def _code_block_flags(coder: PlaneCoder, density: int, flags: IntArray) -> IntAr
     return flags
 
 
+def _slot_contexts(flags: IntArray) -> IntArray:
+    """Return the contexts [32, blocks], at density 0, of known slot flags [32, blocks]."""
+    padded = np.zeros((BLOCK_SLOTS + _SLOT_MEMORY, flags.shape[1]), np.int32)
+    padded[_SLOT_MEMORY:] = flags
+    recent = padded[:BLOCK_SLOTS].copy()
+    for lag in range(1, _SLOT_MEMORY):
+        recent += padded[lag : BLOCK_SLOTS + lag]
+    contexts: IntArray = np.minimum(recent, 2)
+    contexts[BLOCK_FILL:] += 3
+    return contexts
+
+
 def _code_slot_flags(coder: PlaneCoder, density: int, flags: IntArray) -> IntArray:
     """Code the slots [blocks, 32] of the on blocks: slot 0 of all blocks, then slot 1, ..."""
     columns = np.ascontiguousarray(flags.T)
+    if not coder.decodes:
+        coder.planes("slot_on", _slot_contexts(columns) + 6 * density, columns)
+        return flags
     recent = _zeros(len(flags))
     for slot in range(BLOCK_SLOTS):
         contexts = np.minimum(recent, 2) + (6 * density + 3 * (slot >= BLOCK_FILL))
@@ -254,11 +269,8 @@ def _best_density(flags: IntArray, costs: dict[str, FloatArray]) -> int:
     odd_contexts = 1 + _block_neighbours(block_flags)
     block_counts = np.bincount(2 * odd_contexts + block_flags[1::2], minlength=8)
     block_counts[:2] = np.bincount(block_flags[0::2], minlength=2)
-    columns = np.zeros((BLOCK_SLOTS + _SLOT_MEMORY, int(on.sum())), np.int32)
-    columns[_SLOT_MEMORY:] = flags[on].T
-    before = sum(columns[lag : BLOCK_SLOTS + lag] for lag in range(_SLOT_MEMORY))
-    contexts = np.minimum(before, 2) + 3 * (np.arange(BLOCK_SLOTS) >= BLOCK_FILL)[:, None]
-    slot_counts = np.bincount((2 * contexts + columns[_SLOT_MEMORY:]).reshape(-1), minlength=12)
+    columns = np.ascontiguousarray(flags[on].T)
+    slot_counts = np.bincount((2 * _slot_contexts(columns) + columns).reshape(-1), minlength=12)
     bits = [
         costs["density"][0, d]
         + block_counts @ costs["block_on"][4 * d : 4 * d + 4].reshape(-1)
