@@ -103,7 +103,8 @@ void register_fit(nb::module_& m) {
              "target"_a, "base"_a, "weight"_a.none(), "channel_weights"_a, "threads"_a)
         .def("set_splats", &Fit::set_splats, "splats"_a, "Start from these splats, with Adam's moments forgotten.")
         .def("set_lattice", &Fit::set_lattice, "steps"_a.none(),
-             "Draw splats rounded to these steps (5 of the mean, scale, shape, luma, chroma; natural units), or as they are.")
+             "Draw splats rounded to these steps (5 of the mean, scale, shape, luma, chroma; natural units), or as they are. "
+             "Adam's moments are forgotten.")
         .def("step", &Fit::step, "rate"_a, "One iteration; returns the loss before it.")
         .def("run", &Fit::run, "iterations"_a, "rate"_a,
              "Iterations with a cosine schedule from rate to 0; returns the loss before the last.")
