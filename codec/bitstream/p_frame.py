@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from codec.bitstream.entropy import PlaneCoder, PlaneDecoder, PlaneEncoder
 from codec.bitstream.header import MAX_PART_BYTES, MAX_PARTS, FrameHeader, serialize_header
@@ -27,7 +28,8 @@ from codec.types import (
 
 __all__ = ["parse_p_part", "serialize_p"]
 
-_FILL = 0.96  # of a part that is aimed at when its size is guessed from another's
+_FILL = 0.96  # of a part that is aimed at when its size is guessed
+_UPDATE_BYTES, _BIRTH_BYTES, _BLOCK_BYTES = 2.5, 6.0, 0.3  # guesses, of a change, a birth, a block's flags
 
 
 def serialize_p(
@@ -52,14 +54,16 @@ def serialize_p(
     )
     layers = _layers_in_use(epoch, commands)
     layered = layers != [0]
+    bytes_of_all = None
     if len(layers) == 1:
         own = replace(header, layer=layers[0] if layered else None)
         part = _for_blocks(epoch, whole, commands.births, *epoch.layer_range(layers[0]))
         stream = _encode(epoch, part, table_set, layers[0], False)
         if own.size_bytes + len(stream) <= max_part_bytes:
             return (serialize_header(own) + stream,)
+        bytes_of_all = len(stream)
     room = max_part_bytes - header.size_bytes - 2 - layered
-    pieces = list(_split(epoch, whole, commands.births, table_set, layers, room))
+    pieces = list(_split(epoch, whole, commands.births, table_set, layers, room, bytes_of_all))
     if len(pieces) > MAX_PARTS:
         raise StreamStateError(f"a frame has at most {MAX_PARTS} parts, this one needs {len(pieces)}")
     parts = []
@@ -173,30 +177,50 @@ def _code_part(
     code_births(coder, epoch, part)
 
 
+def _guessed_bytes(
+    epoch: EpochRecord, whole: ParsedPPart, births: IntArray, table_set: int, bytes_of_all: int | None
+) -> tuple[int, npt.NDArray[np.float64]]:
+    """Return the size of the shared commands and a guess of what each block's changes take, to cut parts by."""
+    coder = PlaneEncoder(table_set)
+    code_shared(coder, epoch, whole)
+    shared_bytes = len(coder.finish())
+    changed = np.concatenate([whole.update_slots, whole.death_slots]) // BLOCK_SLOTS
+    blocks = (np.bincount(changed, minlength=epoch.blocks) * _UPDATE_BYTES + _BLOCK_BYTES).astype(np.float64)
+    blocks += np.bincount(births[:, 0], minlength=epoch.blocks) * _BIRTH_BYTES
+    if bytes_of_all is not None:
+        blocks *= max(bytes_of_all - shared_bytes, 1) / blocks.sum()
+    return shared_bytes, blocks
+
+
 def _split(
-    epoch: EpochRecord, whole: ParsedPPart, births: IntArray, table_set: int, layers: list[int], room: int
+    epoch: EpochRecord,
+    whole: ParsedPPart,
+    births: IntArray,
+    table_set: int,
+    layers: list[int],
+    room: int,
+    bytes_of_all: int | None,
 ) -> Iterator[tuple[int, bytes]]:
     """Yield layer and stream of the parts of a split frame: shared commands first, then ranges of blocks."""
+    used, guessed = _guessed_bytes(epoch, whole, births, table_set, bytes_of_all)
     part_number = 0
     for layer in layers:
         start, blocks = epoch.layer_range(layer)
         end = start + blocks
-        count = blocks
         while start < end or part_number == 0:
-            part = replace(_for_blocks(epoch, whole, births, start, count), part=part_number)
-            stream = _encode(epoch, part, table_set, layer, True)
-            if len(stream) > room:
-                if count <= (part_number > 0):
+            least = int(part_number > 0)
+            count = max(int(np.searchsorted(guessed[start:end].cumsum(), _FILL * room - used)), least)
+            while True:
+                part = replace(_for_blocks(epoch, whole, births, start, count), part=part_number)
+                stream = _encode(epoch, part, table_set, layer, True)
+                if len(stream) <= room:
+                    break
+                if count == least:
                     what = "one block's changes" if part_number else "the shared commands"
                     raise StreamStateError(f"{what} need {len(stream)} bytes, a part has room for {room}")
-                count = min(int(count * _FILL * room / len(stream)), count - 1)
-                count = max(count, int(part_number > 0))
-                continue
+                count = max(min(int(count * _FILL * room / len(stream)), count - 1), least)
             yield layer, stream
-            part_number += 1
-            start += count
-            count = min(end - start, max(1, int(count * _FILL * room / max(len(stream), 1))))
-            count = end - start if part_number == 1 else count
+            part_number, start, used = part_number + 1, start + count, 0
 
 
 def parse_p_part(decoder: PlaneDecoder, epoch: EpochRecord, header: FrameHeader) -> ParsedPPart:
