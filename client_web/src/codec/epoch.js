@@ -11,6 +11,8 @@ export const MAX_BLOCKS = 1024;
 export const MAX_LAYERS = 4;
 export const MAX_SIZE_PX = 4096;
 export const VECTOR_CELL_PX = 16;
+export const CELL_LEVELS_PX = [128, 64, 32, 16];
+export const SHIFT_LEVELS_PX = [64, 32];
 
 /**
  * Quantisation steps, each in units of its field.

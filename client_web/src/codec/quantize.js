@@ -27,11 +27,6 @@ export function clamp(value, low, high) {
   return value < low ? low : value > high ? high : value;
 }
 
-/** Division rounded to nearest, exact for magnitudes below 2^45. @param {number} a @param {number} b > 0 @returns {number} */
-export function rdiv(a, b) {
-  return Math.floor((2 * a + b) / (2 * b));
-}
-
 /**
  * Lowest and highest value of each of the eight numeric fields in a picture.
  * @param {EpochRecord} epoch
@@ -56,18 +51,4 @@ export function sizeClass(scale) {
 /** Steps of the fields x..Cr in a P-frame's updates. @param {import('./epoch.js').Steps} steps @returns {number[]} [8] */
 export function updateSteps(steps) {
   return [steps.mean, steps.mean, steps.shape, steps.shape, steps.shape, steps.luma, steps.chroma, steps.chroma];
-}
-
-/**
- * The base's colour at a pixel, without interpolation.
- * @param {{ base: Int32Array, epoch: EpochRecord }} state @param {number} xPx @param {number} yPx
- * @returns {[number, number, number]} Y, Cb, Cr
- */
-export function baseSample({ base, epoch }, xPx, yPx) {
-  const { baseWidth, baseHeight } = epoch;
-  const column = clamp(Math.floor((xPx * baseWidth) / epoch.widthPx), 0, baseWidth - 1);
-  const row = clamp(Math.floor((yPx * baseHeight) / epoch.heightPx), 0, baseHeight - 1);
-  const at = row * baseWidth + column;
-  const size = baseWidth * baseHeight;
-  return [base[at], base[size + at], base[2 * size + at]];
 }

@@ -1,17 +1,18 @@
 // The integer state of a stream, the commands applied to it, and its hash (SPEC sections 1.2 and 6.1). Twin of codec/state.py.
 // Every command has a defined effect on any state: values saturate, dead slots change by births only.
 
-import { applyKeyPart } from './key_values.js';
-import { applyCells } from './motion.js';
-import { BLOCK_SLOTS } from './epoch.js';
-import { cellRanks, KEY_CELL_PX } from './hilbert.js';
+import { BLOCK_SLOTS, CELL_LEVELS_PX, SHIFT_LEVELS_PX } from './epoch.js';
+import { baseColorsAt, cellVectors, keyValues } from './prediction.js';
 import {
-  BASE_DELTA_STEP, baseSample, BIRTH_SCALES, clamp, clampBase, DELTA_LIMIT, fieldLimits, FIELDS, KIND_DEAD,
-  KIND_NORMALISED, updateSteps,
+  BASE_DELTA_STEP, BIRTH_SCALES, clamp, clampBase, DELTA_LIMIT, fieldLimits, FIELDS, KEY_BASE_STEPS, KIND_DEAD,
+  KIND_NORMALISED, updateSteps, VECTOR_LIMIT,
 } from './quantize.js';
-import { BIRTH_FIELDS, SHIFT_LEVELS_PX } from './syntax.js';
+import { birthBlockGuess, dealSlots } from './slots.js';
+import { BIRTH_FIELDS } from './syntax.js';
 
 /** @typedef {import('./epoch.js').EpochRecord} EpochRecord */
+/** @typedef {import('./key_syntax.js').ParsedKeyPart} ParsedKeyPart */
+/** @typedef {import('./syntax.js').ParsedCells} ParsedCells */
 /** @typedef {import('./syntax.js').ParsedPPart} ParsedPPart */
 
 /**
@@ -77,6 +78,25 @@ export function applyFrame(state, frame, tables) {
     for (const part of frame.pParts) applyPPart(state, part);
   }
   state.frameNumber = unwrap16(frame.number, state.frameNumber);
+}
+
+/**
+ * Apply one part of a key frame to a state that its key frame cleared.
+ * @param {SplatState} state @param {ParsedKeyPart} part @param {number[][]} keyWeights
+ */
+export function applyKeyPart(state, part, keyWeights) {
+  const { splats, base, epoch } = state;
+  const size = base.length / 3;
+  part.baseLevels?.forEach((level, i) => {
+    const channel = Math.floor(i / size);
+    base[i] = clampBase(level * KEY_BASE_STEPS[channel], channel);
+  });
+  const values = keyValues(state, part, keyWeights);
+  const { order, slots } = dealSlots(epoch, part.firstBlock, values);
+  order.forEach((i, place) => {
+    splats.set(values.subarray(8 * i, 8 * i + 8), slots[place] * FIELDS);
+    splats[slots[place] * FIELDS + 8] = KIND_NORMALISED;
+  });
 }
 
 /** @param {SplatState} state @param {ParsedPPart} part */
@@ -148,6 +168,40 @@ export function applyAffine(state, terms, withShape) {
   }
 }
 
+/**
+ * Move the splats of the cells that are on, level by level, and keep each 16 px cell's whole vector.
+ * @param {SplatState} state @param {ParsedCells[] | null} cells by level; null: nothing moved
+ */
+export function applyCells(state, cells) {
+  if (!cells) {
+    state.vectors.fill(0);
+    return;
+  }
+  const { vectors, sums } = cellVectors(state.epoch, state.vectors, cells);
+  cells.forEach((level, index) => moveSplats(state, level, vectors[index], CELL_LEVELS_PX[index]));
+  for (let i = 0; i < sums.length; i++) state.vectors[i] = clamp(sums[i], -VECTOR_LIMIT, VECTOR_LIMIT - 1);
+}
+
+/** @param {SplatState} state @param {ParsedCells} level @param {Int32Array} vectors @param {number} cellPx */
+function moveSplats({ splats, epoch }, level, vectors, cellPx) {
+  const columns = Math.ceil(epoch.widthPx / cellPx);
+  const { low, high } = fieldLimits(epoch);
+  const affine = level.affine.map((term) => clamp(term, -63, 63));
+  for (let at = 0; at < splats.length; at += FIELDS) {
+    if (splats[at + 8] === KIND_DEAD) continue;
+    const [x, y] = [splats[at], splats[at + 1]];
+    const column = Math.floor(clamp(x >> 4, 0, epoch.widthPx - 1) / cellPx);
+    const row = Math.floor(clamp(y >> 4, 0, epoch.heightPx - 1) / cellPx);
+    const cell = row * columns + column;
+    if (!level.on[cell]) continue;
+    const dx = clamp(x - 16 * (column * cellPx + cellPx / 2), -8192, 8191);
+    const dy = clamp(y - 16 * (row * cellPx + cellPx / 2), -8192, 8191);
+    const [a, b, c, d] = affine.subarray(4 * cell, 4 * cell + 4);
+    splats[at] = clamp(x + 4 * vectors[2 * cell] + ((a * dx + b * dy) >> 6), low[0], high[0]);
+    splats[at + 1] = clamp(y + 4 * vectors[2 * cell + 1] + ((c * dx + d * dy) >> 6), low[1], high[1]);
+  }
+}
+
 /** @param {SplatState} state @param {Int32Array} shifts [rows, columns, 4] gain, Y, Cb, Cr @param {number} cellPx */
 export function applyShifts(state, shifts, cellPx) {
   const { splats, epoch } = state;
@@ -202,19 +256,15 @@ function deadSlot({ splats }, block) {
 export function applyBirths(state, { births, firstBlock, blocks }) {
   if (blocks === 0 || births.length === 0) return;
   const { splats, epoch } = state;
-  const columns = Math.ceil(epoch.widthPx / KEY_CELL_PX);
-  const rows = Math.ceil(epoch.heightPx / KEY_CELL_PX);
-  const ranks = cellRanks(columns, rows);
   const steps = [epoch.steps.luma, epoch.steps.chroma, epoch.steps.chroma];
   const { low, high } = fieldLimits(epoch);
   for (let i = 0; i < births.length; i += BIRTH_FIELDS) {
     const [delta, kind, xPx, yPx, size] = births.subarray(i, i + 5);
-    const cell = Math.floor(yPx / KEY_CELL_PX) * columns + Math.floor(xPx / KEY_CELL_PX);
-    const guess = Math.floor((ranks[cell] * blocks) / (columns * rows));
+    const guess = birthBlockGuess(epoch, blocks, xPx, yPx);
     const block = firstBlock + ((((guess + delta) % blocks) + blocks) % blocks);
     const at = deadSlot(state, block);
     if (at < 0) continue;
-    const colour = kind === KIND_NORMALISED ? baseSample(state, xPx, yPx) : [0, 0, 0];
+    const colour = kind === KIND_NORMALISED ? baseColorsAt(state, xPx, yPx) : [0, 0, 0];
     splats.set([16 * xPx, 16 * yPx, BIRTH_SCALES[size], 0, 0], at);
     for (let c = 0; c < 3; c++) {
       const delta = clamp(births[i + 5 + c], -DELTA_LIMIT, DELTA_LIMIT) * steps[c];

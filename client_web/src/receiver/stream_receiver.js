@@ -5,7 +5,8 @@
 import { BitstreamError } from '../codec/errors.js';
 import { parseEpoch } from '../codec/epoch.js';
 import { RECORD_EPOCH, RECORD_FRAME, RECORD_PATCH } from '../codec/datagram.js';
-import { parseFrame, parseHeader } from '../codec/frame.js';
+import { parseFrame } from '../codec/frame.js';
+import { parseHeader } from '../codec/header.js';
 import { parsePatchHeader, parsePatchPart } from '../codec/patch.js';
 import { FIELDS } from '../codec/quantize.js';
 import { applyFrame, copyState, emptyState, stateHash, unwrap16 } from '../codec/state.js';

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { BitstreamError } from '../../src/codec/errors.js';
-import { parseFrame, parseHeader } from '../../src/codec/frame.js';
+import { parseFrame } from '../../src/codec/frame.js';
+import { parseHeader } from '../../src/codec/header.js';
 import { parsePatchPart } from '../../src/codec/patch.js';
 import { fieldLimits, FIELDS } from '../../src/codec/quantize.js';
 import { applyFrame, emptyState, unwrap16 } from '../../src/codec/state.js';
