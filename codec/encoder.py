@@ -12,9 +12,9 @@ from codec.bitstream.frame import parse_frame, serialize_key, serialize_p
 from codec.config import EncoderConfig
 from codec.engine import KeyFrameFit, KeyPlan, PFrameEngine, PFrameFigures, PFramePlan
 from codec.errors import ConfigError, StreamStateError
-from codec.importance import ImportanceModel
+from codec.importance import ImportanceModel, lambda_map_of
 from codec.motion import FlowEstimator
-from codec.rate_control import BitrateControl, LambdaPair, lambda_map_of, lambda_of_quality, rhythm_factor
+from codec.rate_control import BitrateControl, LambdaPair, lambda_of_quality, rhythm_factor
 from codec.scene import SceneCutTest
 from codec.slots import blocks_for
 from codec.state import apply_frame, state_hash

@@ -3,11 +3,7 @@
 from dataclasses import dataclass
 from math import log
 
-import numpy as np
-
-from codec.types import FloatArray
-
-__all__ = ["BitrateControl", "LambdaPair", "lambda_map_of", "lambda_of_quality", "rhythm_factor"]
+__all__ = ["BitrateControl", "LambdaPair", "lambda_of_quality", "rhythm_factor"]
 
 _QUALITY_MID = 50.0
 _LAMBDA_MID = 120.0  # key-frame lambda at quality 50
@@ -31,12 +27,6 @@ def lambda_of_quality(quality: float) -> LambdaPair:
     """Return the lambdas of a quality 0..100; each 12 points halve them."""
     key = _LAMBDA_MID * 2.0 ** ((_QUALITY_MID - quality) / _QUALITY_PER_HALVING)
     return LambdaPair(key, _P_OVER_KEY * key)
-
-
-def lambda_map_of(weights: FloatArray) -> FloatArray:
-    """Return the factor on lambda of each block for importance weights above 0: one over their root, of mean 1."""
-    factors = 1.0 / np.sqrt(np.maximum(weights, 1e-3))
-    return np.ascontiguousarray(factors / factors.mean(), np.float32)
 
 
 def rhythm_factor(frames_since_key: int, calm: bool) -> float:

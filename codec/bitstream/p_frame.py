@@ -95,11 +95,11 @@ def _check_commands(epoch: EpochRecord, commands: PCommands) -> None:
     births = commands.births
     if births.ndim != 2 or births.shape[1] != FIELDS:
         raise StreamStateError(f"expected births of shape [b, {FIELDS}], got {births.shape}")
-    if len(births) > epoch.slots:
-        raise StreamStateError(f"at most {epoch.slots} births in a frame, got {len(births)}")
     low = np.array([0, KIND_NORMALISED, 0, 0, 0], np.int32)
     high = np.array([epoch.blocks - 1, KIND_ADDITIVE, epoch.width_px - 1, epoch.height_px - 1, 7], np.int32)
     wrong = ((births[:, :5] < low) | (births[:, :5] > high)).any(axis=1)
+    if not wrong.any() and (np.bincount(births[:, 0], minlength=1) > BLOCK_SLOTS).any():
+        raise StreamStateError(f"a block takes at most {BLOCK_SLOTS} births, got {np.bincount(births[:, 0]).max()}")
     if wrong.any():
         raise StreamStateError(f"birth out of range (block, kind, x, y, size): {births[wrong.argmax(), :5].tolist()}")
 

@@ -308,8 +308,8 @@ def code_births(coder: PlaneCoder, epoch: EpochRecord, part: ParsedPPart) -> Non
     count = int(coder.wide("births", np.array([len(part.births)], np.int32))[0])
     if not count:
         return
-    if count > epoch.slots or not part.blocks:
-        raise BitstreamError(f"{count} births into {part.blocks} blocks of an epoch of {epoch.slots} slots")
+    if count > part.blocks * BLOCK_SLOTS:
+        raise BitstreamError(f"{count} births into {part.blocks} blocks of {BLOCK_SLOTS} slots")
     births = _zeros(count, FIELDS) if coder.decodes else part.births.copy()
     kinds = coder.table("birth_kind", 0, births[:, 1] - KIND_NORMALISED)
     births[:, 1] = kinds + KIND_NORMALISED

@@ -3,21 +3,13 @@
 import numpy as np
 import pytest
 
-from codec.rate_control import BitrateControl, lambda_map_of, lambda_of_quality, rhythm_factor
+from codec.rate_control import BitrateControl, lambda_of_quality, rhythm_factor
 
 
 def test_lambda_falls_with_quality() -> None:
     keys = [lambda_of_quality(q).key for q in range(0, 101, 10)]
     assert keys == sorted(keys, reverse=True)
     assert lambda_of_quality(62).key == pytest.approx(lambda_of_quality(50).key / 2)
-
-
-def test_lambda_map_prefers_what_weighs_more() -> None:
-    weights = np.array([[4.0, 1.0], [2.0, 1.0]], np.float32)
-    factors = lambda_map_of(weights)
-    assert factors.mean() == pytest.approx(1.0)
-    assert factors[0, 0] < factors[1, 0] < factors[0, 1] == factors[1, 1]
-    assert factors[0, 1] == pytest.approx(2 * factors[0, 0])
 
 
 def test_rhythm_is_for_calm_scenes_and_gains_one_frame_in_eight() -> None:

@@ -39,18 +39,21 @@ SweepPlan make_sweep_plan(const std::vector<PlacedSplat>& splats, int width, int
         SweepItem& item = (wide ? large : small)[s.y_px / px * ((width + px - 1) / px) + s.x_px / px];
         item.window = item.slots.empty() ? w : unite(item.window, w);
         item.slots.push_back(s.slot);
+        item.priority += s.priority;
     }
     SweepPlan plan;
-    std::vector<Window> windows;
     for (auto* group : {&large, &small})
         for (SweepItem& item : *group) {
             if (item.slots.empty()) continue;
             const Window& w = item.window;
             item.window = {std::max(0, w.x0 - kGrowthPx), std::max(0, w.y0 - kGrowthPx),
                            std::min(width, w.x1 + kGrowthPx), std::min(height, w.y1 + kGrowthPx)};
-            windows.push_back(item.window);
             plan.items.push_back(std::move(item));
         }
+    std::stable_sort(plan.items.begin(), plan.items.end(),
+                     [](const SweepItem& a, const SweepItem& b) { return a.priority > b.priority; });
+    std::vector<Window> windows;
+    for (const SweepItem& item : plan.items) windows.push_back(item.window);
     plan.rounds = disjoint_rounds(windows);
     return plan;
 }

@@ -9,6 +9,7 @@ namespace splatcall {
 struct SweepItem {
     std::vector<int> slots;
     Window window;
+    float priority = 0;
 };
 
 struct SweepPlan {
@@ -20,6 +21,7 @@ struct PlacedSplat {
     int slot;
     int x_px, y_px;  // mean, inside the picture
     Window window;
+    float priority = 0;  // tiles whose splats have more come first; equal ones large tiles first, then by place
 };
 
 SweepPlan make_sweep_plan(const std::vector<PlacedSplat>& splats, int width, int height);

@@ -149,7 +149,8 @@ PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map,
     for (int i = 0; i < params.sweeps && !(i > 0 && out_of_time(kSweepShare)); ++i) sweep.run(i);
     sweep.finish();
     const auto swept = Clock::now();
-    if (params.max_births > 0 && !out_of_time()) BirthSearch(*this, result).run();
+    // Births come last: what the splats that exist could mend is not worth a new one.
+    if (params.max_births > 0 && !out_of_time(kSweepShare)) BirthSearch(*this, result).run();
     measure_blocks(rest_error_);
     const auto born = Clock::now();
     result.render_ms = milliseconds(start_, rendered);

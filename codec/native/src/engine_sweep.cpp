@@ -70,10 +70,15 @@ Sweep::Sweep(PEngine& engine, PResult& result, double budget_share)
 
 void Sweep::make_plan() {
     std::vector<PlacedSplat> placed;
-    for (int slot = 0; slot < e_.slots_; ++slot)
-        if (e_.alive(slot))
-            placed.push_back({slot, e_.column_of(e_.fields(slot), 1), e_.row_of(e_.fields(slot), 1),
-                              e_.window(e_.geometry(slot))});
+    for (int slot = 0; slot < e_.slots_; ++slot) {
+        if (!e_.alive(slot)) continue;
+        PlacedSplat splat = {slot, e_.column_of(e_.fields(slot), 1), e_.row_of(e_.fields(slot), 1),
+                             e_.window(e_.geometry(slot))};
+        if (e_.params_.screen)
+            splat.priority = std::max(0.f, e_.rise_in(splat.x_px / kDirtyTile * kDirtyTile,
+                                                      splat.y_px / kDirtyTile * kDirtyTile, kDirtyTile));
+        placed.push_back(splat);
+    }
     plan_ = make_sweep_plan(placed, e_.width_, e_.height_);
 }
 
