@@ -336,7 +336,7 @@ def extremes() -> Stream:
         commands.cells = random_cells(rng, epoch, spread, 0.5, limit)
         commands.shifts = random_shifts(rng, epoch, limit)
         commands.births = random_births(rng, epoch, 90, limit)
-        commands.births[:60, 0] = 2
+        commands.births[:12, 0] = 2
         np.clip(commands.update_deltas, -16383, 16383, out=commands.update_deltas)
         stream.p(commands)
     return stream

@@ -258,7 +258,7 @@ function parseDeltas(planes, patterns, deltas) {
 /** @param {PlaneDecoder} planes @param {EpochRecord} epoch @param {number} blocks of the part @returns {Int32Array} [b, 9] */
 function parseBirths(planes, epoch, blocks) {
   const n = planes.wide(WIDE_BIRTHS);
-  checkCount(n, blocks === 0 ? 0 : epoch.slots, 'births');
+  checkCount(n, blocks * BLOCK_SLOTS, 'births');
   const births = new Int32Array(BIRTH_FIELDS * n);
   const additive = planes.symbols('birth_kind', n, 0);
   const columns = [

@@ -211,7 +211,7 @@ def test_blocks_and_births_beyond_the_epoch_are_refused() -> None:
     swapped = [split[1][:4] + b"\x02" + split[1][5:], split[2][:4] + b"\x01" + split[2][5:]]
     with pytest.raises(BitstreamError, match="those before it end at"):
         parse_frame([split[0], *swapped, *split[3:]], large)
-    (many,) = serialize_p(state, 1, PCommands(births=random_births(rng, large, 200, 0, 1)), max_part_bytes=65535)
+    (many,) = serialize_p(state, 1, PCommands(births=random_births(rng, large, 200, 0)), max_part_bytes=65535)
     with pytest.raises(BitstreamError, match="200 births"):
         parse_frame([many], small)
 
@@ -221,11 +221,13 @@ def test_our_own_mistakes_are_named() -> None:
     epoch = EpochRecord(1, 150, 110, (30, 1), (6,))
     state = SplatState.empty(epoch)
     updates = random_updates(rng, state, 40, 2)
+    birth = np.array([[5, 1, 0, 0, 0, 0, 0, 0, 0]], np.int32)
     for wrong, message in (
         (replace(updates, update_slots=updates.update_slots + 192), "slots must be"),
         (replace(updates, death_slots=updates.update_slots[:1]), "twice"),
         (replace(updates, update_deltas=updates.update_deltas[:3]), "deltas"),
-        (PCommands(births=np.array([[6, 1, 0, 0, 0, 0, 0, 0, 0]], np.int32)), "birth out of range"),
+        (PCommands(births=birth + 1), "birth out of range"),
+        (PCommands(births=birth.repeat(33, axis=0)), "at most 32 births, got 33"),
         (PCommands(cells=random_cells(rng, epoch, 900, 0.9, 60)), "shared commands need"),
     ):
         with pytest.raises(StreamStateError, match=message):
