@@ -175,6 +175,8 @@ def _print_report(report: SpeedReport, console: Console) -> None:
         rate = (f"{figures.kbps:.1f}", f"{figures.luma_db:.2f}")
         coding.add_row(figures.encoder, size, *rate, *(f"{value:.1f}" for value in times))
     console.print(coding)
+    wall, cpu = report.decode.wall_ms, report.decode.cpu_ms
+    console.print(f"decode to pixels, live: {wall.p50:.2f} ms a frame (p95 {wall.p95:.2f}), CPU {cpu.p50:.2f}")
     console.print(_iteration_table(report))
     targets = Table("figure", "value", "limit", "met", title="Limits")
     for target in report.targets():
