@@ -12,7 +12,7 @@ from fastapi import FastAPI, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
-from starlette.websockets import WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocketDisconnect
 
 import codec
 from codec.config import EncoderConfig
@@ -23,6 +23,7 @@ from server.errors import PeerInputError, RequestError
 from server.hub import Hub
 from server.messages import MAX_MESSAGE_BYTES, ErrorMessage, Join, Leave, parse_client_message
 from server.metrics import render_metrics
+from server.rate_limit import RateLimit
 from server.session import Session, Signalling
 from server.settings import Settings
 from server.whep import register_whep
@@ -35,7 +36,9 @@ logger = logging.getLogger(__name__)
 CODEC_FOLDER = Path(codec.__file__).parent
 CLIENT_FOLDER = CODEC_FOLDER.parent / "client_web"
 JOIN_WAIT_S = 10.0
-CLOSE_POLICY, CLOSE_TOO_LARGE, CLOSE_NORMAL = 1008, 1009, 1000
+SEND_WAIT_S = 10.0
+MESSAGES_HZ, MESSAGES_BURST = 20.0, 100  # signalling messages of one client
+CLOSE_NORMAL, CLOSE_POLICY, CLOSE_TOO_LARGE, CLOSE_ERROR = 1000, 1008, 1009, 1011
 SOCKET_LIMIT_BYTES = 1 << 20  # above the protocol's own limit, so that a large message gets its error
 NO_CACHE = {"Cache-Control": "no-cache"}  # browsers keep files but ask whether they changed
 
@@ -164,7 +167,7 @@ def _publisher_figures(call: Call, since_ms: float) -> list[dict[str, object]]:
 
 
 async def _serve_socket(socket: WebSocket, hub: Hub) -> None:
-    """Serve one client's WebSocket from join to leave; its errors end it and nothing else."""
+    """Serve one client's WebSocket; it ends with its reader or its writer, whichever ends first."""
     origins = hub.settings.allowed_origins
     if origins and socket.headers.get("origin") not in origins:
         await socket.close(CLOSE_POLICY)
@@ -172,31 +175,43 @@ async def _serve_socket(socket: WebSocket, hub: Hub) -> None:
     await socket.accept()
     signalling = Signalling()
     writer = asyncio.create_task(_write(socket, signalling))
+    reader = asyncio.create_task(_read(socket, hub, signalling))
+    try:
+        await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)
+        signalling.end()
+        await asyncio.gather(writer, return_exceptions=True)
+
+
+async def _read(socket: WebSocket, hub: Hub, signalling: Signalling) -> None:
+    """Carry out a client's messages from join to leave; its errors end it and nothing else."""
     call: Call | None = None
     session: Session | None = None
-    code = CLOSE_NORMAL
+    is_over = False  # what comes after needs no waiting for the client to come back
     try:
         join = await asyncio.wait_for(_receive_join(socket), JOIN_WAIT_S)
         check_token(hub.settings.token_secret, join.token, join.room)
         call, session = hub.join(join, signalling)
         await _serve_messages(socket, session)
-        await call.leave(session)
+        is_over = True
     except TimeoutError:
-        code = CLOSE_POLICY
+        signalling.close_code = CLOSE_POLICY
     except PeerInputError as error:
+        is_over = True
         logger.info("%s: %s", session.id if session else "newcomer", error)
-        code = CLOSE_TOO_LARGE if error.code == "too-large" else CLOSE_POLICY
+        signalling.close_code = CLOSE_TOO_LARGE if error.code == "too-large" else CLOSE_POLICY
         signalling.send(ErrorMessage(code=error.code, message=error.message, expected=error.expected, got=error.got))
-        if call is not None and session is not None:
-            await call.leave(session)
     except WebSocketDisconnect:
-        if call is not None and session is not None:
-            await call.disconnected(session, signalling)
+        logger.debug("%s: WebSocket closed", session.id if session else "newcomer")
+    except Exception:  # our own mistake: it may cost this client the call, but nobody else
+        is_over = True
+        logger.exception("%s: failed", session.id if session else "newcomer")
+        signalling.close_code = CLOSE_ERROR
     finally:
-        signalling.end()
-        await asyncio.gather(writer, return_exceptions=True)
-        if socket.application_state is not WebSocketState.DISCONNECTED:
-            await _close(socket, code)
+        if call is not None and session is not None:
+            await (call.leave(session) if is_over else call.disconnected(session, signalling))
 
 
 async def _receive_join(socket: WebSocket) -> Join:
@@ -209,7 +224,9 @@ async def _receive_join(socket: WebSocket) -> Join:
 
 async def _serve_messages(socket: WebSocket, session: Session) -> None:
     """Carry out messages until `leave`."""
+    limit = RateLimit(MESSAGES_HZ, MESSAGES_BURST)
     while not isinstance(message := parse_client_message(await _receive(socket)), Leave):
+        limit.take(now_ms())
         await session.handle(message)
 
 
@@ -223,21 +240,13 @@ async def _receive(socket: WebSocket) -> str | bytes:
 
 
 async def _write(socket: WebSocket, signalling: Signalling) -> None:
-    """Send what is queued, then close."""
+    """Send what is queued, then close; a client that takes nothing for a while is given up."""
     try:
         while (text := await signalling.next()) is not None:
-            await socket.send_text(text)
-        await socket.close(CLOSE_POLICY if signalling.overflown else CLOSE_NORMAL)
-    except (WebSocketDisconnect, RuntimeError, OSError):
+            await asyncio.wait_for(socket.send_text(text), SEND_WAIT_S)
+        await asyncio.wait_for(socket.close(signalling.close_code), SEND_WAIT_S)
+    except (WebSocketDisconnect, RuntimeError, OSError, TimeoutError):
         logger.debug("a client went away while it was written to")
-
-
-async def _close(socket: WebSocket, code: int) -> None:
-    """Close a WebSocket that may be gone."""
-    try:
-        await socket.close(code)
-    except (WebSocketDisconnect, RuntimeError, OSError):
-        logger.debug("a client was gone already")
 
 
 assert SOCKET_LIMIT_BYTES > MAX_MESSAGE_BYTES

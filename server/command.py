@@ -27,6 +27,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     from server.app import run  # here, so that other commands start without the web's libraries
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    logging.getLogger("aioice").setLevel(logging.WARNING)  # one line a candidate pair is too much
     names = ("host", "port", "workers", "tls_cert", "tls_key")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     try:

@@ -66,14 +66,14 @@ class Signalling:
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[str | None] = asyncio.Queue(MAX_OUTGOING)
-        self.overflown = False
+        self.close_code = 1000  # RFC 6455 section 7.4
 
     def send(self, message: ServerMessage) -> None:
         """Queue a message; a client that reads none of its messages is cut off."""
         try:
             self._queue.put_nowait(serialize(message))
         except asyncio.QueueFull:
-            self.overflown = True
+            self.close_code = 1008
             self.end()
 
     def end(self) -> None:
@@ -168,6 +168,7 @@ class Session:
             logger.info("room %s, %s: %s", self.room, self.id, error)
             self.refuse(error)
             if self.signalling is not None:
+                self.signalling.close_code = 1008
                 self.signalling.end()
         self._work.set()
 
