@@ -10,7 +10,6 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from codec.bitstream.tables import key_weights
 from codec.quantize import (
     KEY_BASE_LEVEL_HIGH,
     KEY_BASE_LEVEL_LOW,
@@ -23,6 +22,7 @@ from codec.types import CELL_LEVELS_PX, VECTOR_CELL_PX, BoolArray, CellLevel, Ep
 
 __all__ = [
     "KEY_SCALE_REFERENCE",
+    "KEY_WEIGHTS",
     "base_colors_at",
     "base_levels",
     "base_residuals",
@@ -34,6 +34,15 @@ __all__ = [
 ]
 
 KEY_SCALE_REFERENCE = np.array([1, 4, 7, 10, 14], np.int32)  # l of each size class that residual 0 means
+# [size class][dx^2 + dy^2] of a splat in the accumulators of the cells around it; tables.json holds them for JavaScript
+KEY_WEIGHTS = (
+    (256, 113, 50),
+    (128, 82, 53),
+    (64, 53, 44, 36, 30, 25, 21, 17, 14),
+    (32, 30, 28, 26, 25, 23, 22, 20, 19, 18, 17, 15, 14, 14, 13, 12, 11, 10, 10),
+    (16, 16, 15, 15, 15, 14, 14, 14, 14, 13, 13, 13, 13, 12, 12, 12, 12, 11, 11, 11, 11, 11, 10, 10, 10, 10, 10,
+     9, 9, 9, 9, 9, 8, 8, 8, 8, 8, 8, 7, 7, 7, 7, 7, 7, 7, 7, 6, 6, 6, 6, 6),
+)  # fmt: skip
 _FIRST_LEVEL = 512 // KEY_BASE_STEPS * np.array([1, 0, 0], np.int32)
 _WEIGHT_RADII = (1, 1, 2, 3, 5)  # of the window of 8 px cells a splat is added to, by size class
 _MARGIN_CELLS = max(_WEIGHT_RADII)  # around the grid of accumulators: additions that fall there are never read
@@ -122,7 +131,7 @@ class _KeyPredictor:
         """Return the offsets [m] of a class's window of cells and their weights [m]."""
         reach = np.arange(-_WEIGHT_RADII[size_class], _WEIGHT_RADII[size_class] + 1)
         dy, dx = (grid.ravel() for grid in np.meshgrid(reach, reach, indexing="ij"))
-        weights = np.array(key_weights()[size_class], np.int64)[dx**2 + dy**2]
+        weights = np.array(KEY_WEIGHTS[size_class], np.int64)[dx**2 + dy**2]
         return dy * self._stride + dx, weights
 
     def predict(self, batch: slice) -> WideArray:

@@ -21,7 +21,6 @@ __all__ = [
     "TableSpec",
     "check_counts",
     "cost_tables",
-    "key_weights",
     "table_set",
     "table_set_count",
 ]
@@ -103,16 +102,8 @@ TABLES: Final[dict[str, TableSpec]] = {
 }
 
 
-@dataclass(frozen=True)
-class _TablesFile:
-    """What tables.json holds, checked."""
-
-    key_weights: tuple[tuple[int, ...], ...]
-    sets: tuple[dict[str, CountArray], ...]
-
-
 @cache
-def _load() -> _TablesFile:
+def _load_sets() -> tuple[dict[str, CountArray], ...]:
     """Read tables.json; raises ValueError when it does not fit the list above."""
     raw = json.loads(TABLES_PATH.read_text(encoding="ascii"))
     if raw["version"] != TABLES_VERSION or raw["precision"] != PRECISION_BITS:
@@ -125,7 +116,7 @@ def _load() -> _TablesFile:
                 raise ValueError(f"tables.json: {name} has range {raw_set[name]['range']}, expected {spec.limit}")
             check_counts(name, counts[name])
         sets.append(counts)
-    return _TablesFile(tuple(tuple(row) for row in raw["key_weights"]), tuple(sets))
+    return tuple(sets)
 
 
 def check_counts(name: str, counts: CountArray) -> None:
@@ -139,17 +130,12 @@ def check_counts(name: str, counts: CountArray) -> None:
 
 def table_set_count() -> int:
     """Return how many table sets are shipped."""
-    return len(_load().sets)
+    return len(_load_sets())
 
 
 def table_set(number: int) -> dict[str, CountArray]:
     """Return the counts [contexts, symbols] of each table of a set; raises IndexError beyond those shipped."""
-    return _load().sets[number]
-
-
-def key_weights() -> tuple[tuple[int, ...], ...]:
-    """Return g[k][dx^2 + dy^2], the weights of a key frame's predictions by size class (SPEC section 5)."""
-    return _load().key_weights
+    return _load_sets()[number]
 
 
 @cache

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codec.bitstream.tables import PRECISION_BITS, TABLES, TABLES_PATH, TOTAL_COUNT, WIDE_NAMES, CountArray, TableSpec
+from codec.prediction import KEY_WEIGHTS
 
 __all__ = ["main", "normalise", "prior", "train"]
 
@@ -129,15 +130,6 @@ def train(recordings: list[dict[str, Probabilities]]) -> list[dict[str, CountArr
     return sets
 
 
-def _key_weights() -> list[list[int]]:
-    """Return g[k][q] = round(2^(8-k) exp(-32 q / (1.5 * 1.5 * 2^k + 4)^2)) up to the window's corner."""
-    radii = (1, 1, 2, 3, 5)
-    return [
-        [round(2 ** (8 - k) * math.exp(-32 * q / (1.5 * 1.5 * 2**k + 4) ** 2)) for q in range(2 * radius**2 + 1)]
-        for k, radius in enumerate(radii)
-    ]
-
-
 def write_tables(path: Path, sets: list[dict[str, CountArray]]) -> None:
     """Write table sets as JSON, one context a line."""
     lines = []
@@ -147,7 +139,7 @@ def write_tables(path: Path, sets: list[dict[str, CountArray]]) -> None:
             rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in counts.tolist())
             tables.append(f'"{name}":{{"range":{json.dumps(TABLES[name].limit)},"counts":[\n{rows}]}}')
         lines.append("{" + ",\n".join(tables) + "}" + ("," if number + 1 < len(sets) else ""))
-    head = f'{{"version":1,"precision":{PRECISION_BITS},"key_weights":{json.dumps(_key_weights())},"sets":[\n'
+    head = f'{{"version":1,"precision":{PRECISION_BITS},"key_weights":{json.dumps(KEY_WEIGHTS)},"sets":[\n'
     path.write_text(head + "\n".join(lines) + "\n]}\n", encoding="ascii")
 
 

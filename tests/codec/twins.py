@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from codec.bitstream.tables import key_weights
 from codec.errors import BitstreamError
+from codec.prediction import KEY_WEIGHTS
 from codec.types import CELL_LEVELS_PX, SHIFT_LEVELS_PX, EpochRecord, IntArray, ParsedPPart, SplatState
 
 Splat = list[int]
@@ -99,7 +99,7 @@ def key_values(
             for dy in range(-reach, reach + 1):
                 for dx in range(-reach, reach + 1):
                     if 0 <= row + dy < rows and 0 <= column + dx < columns:
-                        w = key_weights()[k][dx * dx + dy * dy]
+                        w = KEY_WEIGHTS[k][dx * dx + dy * dy]
                         cell = sums.setdefault((row + dy, column + dx), [0] * 6)
                         for channel, value in enumerate((1, *splat[5:8], *splat[3:5])):
                             cell[channel] += w * value

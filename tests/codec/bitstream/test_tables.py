@@ -11,13 +11,14 @@ from codec.bitstream import train_tables
 from codec.bitstream.entropy import RecordingEncoder
 from codec.bitstream.tables import (
     TABLES,
+    TABLES_PATH,
     TOTAL_COUNT,
     check_counts,
     cost_tables,
-    key_weights,
     table_set,
     table_set_count,
 )
+from codec.prediction import KEY_WEIGHTS
 
 
 def test_every_shipped_set_is_whole() -> None:
@@ -30,11 +31,16 @@ def test_every_shipped_set_is_whole() -> None:
 
 
 def test_key_weights_follow_their_formula() -> None:
-    for k, (weights, radius) in enumerate(zip(key_weights(), (1, 1, 2, 3, 5), strict=True)):
+    for k, (weights, radius) in enumerate(zip(KEY_WEIGHTS, (1, 1, 2, 3, 5), strict=True)):
         sigma = 1.5 * 1.5 * 2**k + 4
         assert len(weights) == 2 * radius**2 + 1
         for q, weight in enumerate(weights):
             assert abs(weight - 2 ** (8 - k) * math.exp(-32 * q / sigma**2)) <= 0.5
+
+
+def test_key_weights_in_the_file_are_those_python_uses() -> None:
+    raw = json.loads(TABLES_PATH.read_text())
+    assert raw["key_weights"] == [list(row) for row in KEY_WEIGHTS]
 
 
 def test_wrong_counts_are_refused() -> None:
@@ -69,4 +75,4 @@ def test_written_tables_are_read_back(tmp_path: Path) -> None:
     assert len(raw["sets"]) == 2
     assert raw["sets"][1]["wide"]["counts"] == made[1]["wide"].tolist()
     assert raw["sets"][0]["mean"]["range"] == 12
-    assert raw["key_weights"] == [list(row) for row in key_weights()]
+    assert raw["key_weights"] == [list(row) for row in KEY_WEIGHTS]
