@@ -10,7 +10,7 @@ from codec.bitstream.epoch import parse_epoch
 from codec.bitstream.frame import parse_frame
 from codec.bitstream.patch import apply_patch_part, parse_patch_part
 from codec.errors import BitstreamError, StreamStateError
-from codec.state import apply_frame, midpoint_splats, state_hash
+from codec.state import apply_frame, midpoint_splats, state_hash, unwrap_number
 from codec.types import EpochRecord, SplatState
 
 __all__ = ["Decoder"]
@@ -85,7 +85,8 @@ class Decoder:
             apply_patch_part(state, part)
         if state_hash(state) != parsed[0].hash16:
             raise BitstreamError(f"patch to {parsed[0].number}: hash {state_hash(state)}, not {parsed[0].hash16}")
-        state.frame_number = parsed[0].number
+        last = self._state.frame_number if self._state is not None else -1
+        state.frame_number = unwrap_number(parsed[0].number, last)
         self._state, self._midpoint = state, None
         return state
 

@@ -52,6 +52,18 @@ def test_a_patch_starts_a_decoder_in_the_middle() -> None:
     assert joined.state.frame_number == 1
 
 
+def test_a_patch_goes_on_counting_where_the_state_was() -> None:
+    rng = np.random.default_rng(6)
+    decoder = Decoder()
+    decoder.push_epoch(pack_epoch(EPOCH))
+    state = decoder.push_frame(serialize_key(EPOCH, 65535, random_key(rng, EPOCH, 50))).copy()
+    apply_frame(state, parse_frame(serialize_p(state, 65536, random_updates(rng, state, 50, 3)), EPOCH))
+    last_changed = np.full(EPOCH.slots, 65536, np.int64)
+    decoder.push_patch(make_patch(state, last_changed, 65535))
+    assert decoder.state.frame_number == state.frame_number == 65536
+    assert state_hash(decoder.state) == state_hash(state)
+
+
 def test_bad_input_leaves_the_state_alone() -> None:
     rng = np.random.default_rng(3)
     decoder = Decoder()
