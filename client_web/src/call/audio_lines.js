@@ -4,7 +4,6 @@
  * @typedef {object} Line
  * @property {HTMLAudioElement} element
  * @property {RTCRtpReceiver} receiver
- * @property {string | null} speaker id of the participant
  */
 
 const MAX_HOLD_MS = 1000;
@@ -15,6 +14,8 @@ export class AudioLines {
     this.onblocked = onblocked;
     /** @type {Line[]} */
     this.lines = [];
+    /** @type {(string | null)[]} id of who speaks on each line */
+    this.speakers = [];
   }
 
   /** @param {number} index @param {MediaStreamTrack} track @param {RTCRtpReceiver} receiver */
@@ -22,20 +23,18 @@ export class AudioLines {
     const element = new Audio();
     element.autoplay = true;
     element.srcObject = new MediaStream([track]);
-    this.lines[index] = { element, receiver, speaker: null };
+    this.lines[index] = { element, receiver };
   }
 
   /** @param {(string | null)[]} speakers by line */
   assign(speakers) {
-    this.lines.forEach((line, index) => {
-      line.speaker = speakers[index] ?? null;
-    });
+    this.speakers = speakers;
     void this.play();
   }
 
   /** Start what does not play; also the answer to a click after the browser refused. @returns {Promise<void>} */
   async play() {
-    const waiting = this.lines.filter(({ element, speaker }) => speaker !== null && element.paused);
+    const waiting = this.lines.filter(({ element }, index) => this.speakers[index] && element.paused);
     const results = await Promise.allSettled(waiting.map(({ element }) => element.play()));
     const refused = results.some((result) => result.status === 'rejected' && problemName(result.reason) === 'NotAllowedError');
     if (refused) this.onblocked();
@@ -46,11 +45,12 @@ export class AudioLines {
    * @param {(id: string) => number | null} pictureDelayMs capture to drawn @param {number} rttMs to the server
    */
   keepInStep(pictureDelayMs, rttMs) {
-    for (const { receiver, speaker } of this.lines) {
-      const delayMs = speaker === null ? null : pictureDelayMs(speaker);
-      if (delayMs === null || !('jitterBufferTarget' in receiver)) continue;
+    this.lines.forEach(({ receiver }, index) => {
+      const speaker = this.speakers[index];
+      const delayMs = speaker ? pictureDelayMs(speaker) : null;
+      if (delayMs === null || !('jitterBufferTarget' in receiver)) return;
       receiver.jitterBufferTarget = Math.min(MAX_HOLD_MS, Math.max(0, delayMs - rttMs));
-    }
+    });
   }
 
   close() {
