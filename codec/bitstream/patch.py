@@ -152,13 +152,13 @@ def _narrowed(values: npt.NDArray[np.int64]) -> IntArray:
     return np.clip(values, -(1 << 30), 1 << 30).astype(np.int32)
 
 
-def parse_patch_part(data: bytes, epoch: EpochRecord) -> ParsedPatchPart:
-    """Return what a patch part holds; raises BitstreamError."""
+def parse_patch_part(data: bytes, epoch: EpochRecord, listener: PlaneCoder | None = None) -> ParsedPatchPart:
+    """Return what a patch part holds; raises BitstreamError. A listener is told every symbol."""
     head, length = _parse_head(data)
     number, since, to, part, parts, hash16 = head
     if number != epoch.epoch:
         raise BitstreamError(f"patch of epoch {number}, expected {epoch.epoch}")
-    decoder = PlaneDecoder(data[length:], 0)
+    decoder = PlaneDecoder(data[length:], 0, listener)
     base_first, base_count, vector_first, vector_count, slot_count = decoder.wide(
         "indices", np.zeros(5, np.int32)
     ).tolist()
