@@ -192,21 +192,22 @@ export class Call {
     this.setStatus('live');
     this.handlers.onparticipants();
     for (let ping = 0; ping < FIRST_PINGS; ping++) this.later(ping * FIRST_PING_MS, () => this.ping());
-    if (!resumed || this.peer?.pc.connectionState !== 'connected') void this.openPeer(message.transport, message.audio_lines);
+    if (!resumed || this.peer?.pc.connectionState !== 'connected') void this.openPeer(message);
   }
 
-  /** @param {'rtp' | 'data'} transport @param {number} audioLines */
-  async openPeer(transport, audioLines) {
+  /** @param {import('./messages.js').Joined} joined what the server offers */
+  async openPeer(joined) {
+    const { transport, audio_lines: audioLines, ice_servers: addresses = [] } = joined;
     this.peer?.close();
     this.audio.close();
     this.transport = transport;
     this.rtpSilentSince = null;
     this.offering = false;
     const { worker } = this.decoder;
-    const peer = new Peer({ transport, audioLines, worker, iceServers: [] }, {
+    const peer = new Peer({ transport, audioLines, worker, iceServers: addresses.map((urls) => ({ urls })) }, {
       ondatagram: (bytes) => this.decoder.post({ type: 'datagram', bytes }, [bytes]),
       onaudio: (line, track, receiver) => this.audio.add(line, track, receiver),
-      onfailed: () => { if (this.peer === peer && this.status === 'live') void this.openPeer(transport, audioLines); },
+      onfailed: () => { if (this.peer === peer && this.status === 'live') void this.openPeer(joined); },
     });
     this.peer = peer;
     await peer.setTracks(this.tracks);

@@ -14,7 +14,7 @@
  */
 
 /** @typedef {{ type: 'joined', protocol: 1, id: string, room: string, resume: string, audio_lines: number,
- *   transport: 'rtp' | 'data', participants: ParticipantInfo[] }} Joined */
+ *   transport: 'rtp' | 'data', participants: ParticipantInfo[], ice_servers?: string[] }} Joined */
 
 /**
  * Server to page.
