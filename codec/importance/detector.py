@@ -1,5 +1,9 @@
 """The only importer of MediaPipe: two tasks on small pictures."""
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import mediapipe
@@ -17,7 +21,13 @@ class MediaPipeDetector:
     """A face detector (short range) and a person segmenter (landscape), both on the processor."""
 
     def __init__(self, face_model: Path, person_model: Path, least_confidence: float) -> None:
-        """Load both. Raises what MediaPipe raises: OSError, RuntimeError or ValueError."""
+        """Load both and look once, so that what is set up late is. Raises OSError, RuntimeError or ValueError."""
+        with _native_stderr_silenced():
+            self._load(face_model, person_model, least_confidence)
+            self.look(np.zeros((64, 64, 3), np.uint8))
+
+    def _load(self, face_model: Path, person_model: Path, least_confidence: float) -> None:
+        """Load both models; if the second fails, close the first."""
         self._faces = vision.FaceDetector.create_from_options(
             vision.FaceDetectorOptions(_options(face_model), min_detection_confidence=least_confidence)
         )
@@ -42,9 +52,32 @@ class MediaPipeDetector:
         return faces, person
 
     def close(self) -> None:
-        """Free what MediaPipe holds."""
-        self._faces.close()
-        self._person.close()
+        """Free what MediaPipe holds. While the interpreter ends, MediaPipe cannot, and the process frees it anyway."""
+        for task in (self._faces, self._person):
+            try:
+                task.close()
+            except RuntimeError as error:
+                if "shutdown" not in str(error):
+                    raise
+
+
+@contextlib.contextmanager
+def _native_stderr_silenced() -> Iterator[None]:
+    """Send file descriptor 2 nowhere: the native libraries report each delegate there, at no level that can be set."""
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (AttributeError, OSError, ValueError):  # no stderr: nothing to silence
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _options(model: Path) -> BaseOptions:
