@@ -113,7 +113,7 @@ def test_the_end_of_a_stream_costs_little() -> None:
             coder.table("pattern", 1, symbols)
         over.append(8 * len(encoder.finish()) - counter.total_bits)
     assert np.mean(over) < 6
-    assert min(over) > -8
+    assert min(over) > -16  # a stream that ends in zero bytes by luck is shorter: by 10 bits one in a thousand
 
 
 def test_past_its_end_a_stream_holds_zeros() -> None:
