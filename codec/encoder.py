@@ -60,6 +60,7 @@ class Encoder:
         self._frames_since_key = 0
         self._share_changed = 1.0
         self._pack_ms = _PACK_RESERVE_MS
+        self._hashed_at = time.perf_counter()
         self.state: SplatState | None = state
         self.last_changed = np.full(0 if state is None else state.epoch.slots, -1, np.int64)
         if state is not None:
@@ -233,8 +234,14 @@ class Encoder:
         self._share_changed += 0.3 * (figures.changed / max(live, 1) - self._share_changed)
 
     def _hash_due(self) -> bool:
-        """Return whether this frame carries the state's hash: one a second does."""
-        return self._frames % max(1, round(self._config.fps[0] / self._config.fps[1])) == 0
+        """Return whether this frame carries the state's hash: one a second does, live by the clock."""
+        if self._config.effort == "best":
+            return self._frames % max(1, round(self._config.fps[0] / self._config.fps[1])) == 0
+        now = time.perf_counter()
+        due = now - self._hashed_at >= 1.0
+        if due:
+            self._hashed_at = now
+        return due
 
     def _frame(
         self, kind: str, parts: tuple[bytes, ...], record: bytes | None, size_bytes: int, changed: int
