@@ -5,6 +5,7 @@ import logging
 import mimetypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -166,6 +167,15 @@ def _publisher_figures(call: Call, since_ms: float) -> list[dict[str, object]]:
     ]
 
 
+@dataclass
+class _Seat:
+    """What a WebSocket's client has in the call."""
+
+    call: Call | None = None
+    session: Session | None = None
+    is_over: bool = False  # what comes after needs no waiting for the client to come back
+
+
 async def _serve_socket(socket: WebSocket, hub: Hub) -> None:
     """Serve one client's WebSocket; it ends with its reader or its writer, whichever ends first."""
     origins = hub.settings.allowed_origins
@@ -173,45 +183,43 @@ async def _serve_socket(socket: WebSocket, hub: Hub) -> None:
         await socket.close(CLOSE_POLICY)
         return
     await socket.accept()
-    signalling = Signalling()
+    signalling, seat = Signalling(), _Seat()
     writer = asyncio.create_task(_write(socket, signalling))
-    reader = asyncio.create_task(_read(socket, hub, signalling))
+    reader = asyncio.create_task(_read(socket, hub, signalling, seat))
     try:
         await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         reader.cancel()
         await asyncio.gather(reader, return_exceptions=True)
+        call, session = seat.call, seat.session
+        if call is not None and session is not None:
+            is_over = seat.is_over or signalling.close_code != CLOSE_NORMAL
+            await (call.leave(session) if is_over else call.disconnected(session, signalling))
         signalling.end()
         await asyncio.gather(writer, return_exceptions=True)
 
 
-async def _read(socket: WebSocket, hub: Hub, signalling: Signalling) -> None:
+async def _read(socket: WebSocket, hub: Hub, signalling: Signalling, seat: _Seat) -> None:
     """Carry out a client's messages from join to leave; its errors end it and nothing else."""
-    call: Call | None = None
-    session: Session | None = None
-    is_over = False  # what comes after needs no waiting for the client to come back
     try:
         join = await asyncio.wait_for(_receive_join(socket), JOIN_WAIT_S)
         check_token(hub.settings.token_secret, join.token, join.room)
-        call, session = hub.join(join, signalling)
-        await _serve_messages(socket, session)
-        is_over = True
+        seat.call, seat.session = hub.join(join, signalling)
+        await _serve_messages(socket, seat.session)
+        seat.is_over = True
     except TimeoutError:
         signalling.close_code = CLOSE_POLICY
     except PeerInputError as error:
-        is_over = True
-        logger.info("%s: %s", session.id if session else "newcomer", error)
+        seat.is_over = True
+        logger.info("%s: %s", seat.session.id if seat.session else "newcomer", error)
         signalling.close_code = CLOSE_TOO_LARGE if error.code == "too-large" else CLOSE_POLICY
         signalling.send(ErrorMessage(code=error.code, message=error.message, expected=error.expected, got=error.got))
     except WebSocketDisconnect:
-        logger.debug("%s: WebSocket closed", session.id if session else "newcomer")
+        logger.debug("%s: WebSocket closed", seat.session.id if seat.session else "newcomer")
     except Exception:  # our own mistake: it may cost this client the call, but nobody else
-        is_over = True
-        logger.exception("%s: failed", session.id if session else "newcomer")
+        seat.is_over = True
+        logger.exception("%s: failed", seat.session.id if seat.session else "newcomer")
         signalling.close_code = CLOSE_ERROR
-    finally:
-        if call is not None and session is not None:
-            await (call.leave(session) if is_over else call.disconnected(session, signalling))
 
 
 async def _receive_join(socket: WebSocket) -> Join:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from av import VideoFrame
 
@@ -52,7 +53,7 @@ class Call:
         self._videos: dict[str, SplatVideo] = {}
         self._viewers: dict[str, _Viewer] = {}
         self._graces: dict[str, asyncio.Task[None]] = {}
-        self._closings: set[asyncio.Task[None]] = set()
+        self._closings: set[asyncio.Task[object]] = set()
 
     @property
     def name(self) -> str:
@@ -107,18 +108,28 @@ class Call:
         self._graces[session.id] = asyncio.create_task(self._leave_later(session))
 
     async def leave(self, session: Session) -> None:
-        """Let somebody out and free all that is theirs."""
-        if self._sessions.pop(session.id, None) is None:
-            return
-        logger.info("room %s, %s: left", self.name, session.id)
-        grace = self._graces.pop(session.id, None)
-        if grace is not None and grace is not asyncio.current_task():
-            grace.cancel()
-        person = self.room.get(session.id)
-        self._deliver(self.room.leave(session.id))
-        if person is not None:
-            for other in self._sessions.values():
-                other.unsubscribe(person.stream)
+        """Let somebody out and free all that is theirs, even if the caller is cancelled meanwhile."""
+        if self._sessions.pop(session.id, None) is not None:
+            logger.info("room %s, %s: left", self.name, session.id)
+            grace = self._graces.pop(session.id, None)
+            if grace is not None and grace is not asyncio.current_task():
+                grace.cancel()
+            person = self.room.get(session.id)
+            self._deliver(self.room.leave(session.id))
+            if person is not None:
+                for other in self._sessions.values():
+                    other.unsubscribe(person.stream)
+            self._close_later(self._free(session))
+        await self._closed()
+
+    async def close(self) -> None:
+        """Let everybody out."""
+        for session in list(self._sessions.values()):
+            await self.leave(session)
+        await self._closed()
+
+    async def _free(self, session: Session) -> None:
+        """Free what belongs to somebody who has left."""
         for viewer_id in [key for key, viewer in self._viewers.items() if viewer.participant_id == session.id]:
             await self.end_viewer(viewer_id)
         await session.close()
@@ -128,13 +139,16 @@ class Call:
         if not self._sessions:
             self._on_empty(self)
 
-    async def close(self) -> None:
-        """Let everybody out."""
-        for session in list(self._sessions.values()):
-            await self.leave(session)
-        for grace in list(self._graces.values()):
-            grace.cancel()
-        await asyncio.gather(*self._graces.values(), *self._closings, return_exceptions=True)
+    async def _closed(self) -> None:
+        """Wait until all that is being freed is free."""
+        if self._closings:
+            await asyncio.wait(self._closings)
+
+    def _close_later(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run a task that frees something: never cancelled, but awaited by `close`."""
+        task = asyncio.create_task(work)
+        self._closings.add(task)
+        task.add_done_callback(self._closings.discard)
 
     # what sessions tell (CallEvents)
 
@@ -235,12 +249,7 @@ class Call:
 
     def _viewer_gone(self, viewer_id: str) -> None:
         """End a viewer whose connection failed."""
-        task = asyncio.create_task(self._end_quietly(viewer_id))
-        self._closings.add(task)
-        task.add_done_callback(self._closings.discard)
-
-    async def _end_quietly(self, viewer_id: str) -> None:
-        await self.end_viewer(viewer_id)
+        self._close_later(self.end_viewer(viewer_id))
 
     def _resume(self, participant_id: str, signalling: Signalling) -> Session:
         """Give a participant a new WebSocket in place of the one that broke, or that is still open elsewhere."""

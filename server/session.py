@@ -102,7 +102,8 @@ class Session:
         self._subscriber: Subscriber | None = None
         self._work = asyncio.Event()
         self._pump_task: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()  # cancelled by `close`
+        self._closings: set[asyncio.Task[None]] = set()  # connections being closed: never cancelled, but awaited
         self._line_times = [LineTimestamps() for _ in range(settings.audio_lines)]
         self._closed = False
 
@@ -177,7 +178,9 @@ class Session:
         logger.info("room %s, %s: connection gone", self.room, self.id)
         self._subscriber = None
         if self.peer is not None:
-            self._own(self._close_peer())
+            closing = asyncio.create_task(self._close_peer())
+            self._closings.add(closing)
+            closing.add_done_callback(self._closings.discard)
 
     # what the room tells
 
@@ -222,7 +225,7 @@ class Session:
         tasks = [*self._tasks, *([self._pump_task] if self._pump_task else [])]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._closings, return_exceptions=True)
         await self._close_peer()
         if self.signalling is not None:
             self.signalling.end()

@@ -89,7 +89,7 @@ class UplinkBuffer:
             self._newest = sequence
         self._losses.pop(sequence, None)
         self._packets[sequence] = (packet, now_ms)
-        if len(self._packets) > self.MAX_PACKETS:
+        if len(self._packets) > self.MAX_PACKETS or len(self._losses) > self.MAX_PACKETS:
             self._restart()
         if self._needs_key:
             self._seek_key()
