@@ -52,8 +52,8 @@ function ended(detail) {
 async function begin() {
   const room = query.get('room') ?? newRoom();
   const name = query.get('name') ?? localStorage.getItem(NAME_KEY) ?? '';
-  if (query.get('autojoin') !== '1' && !receiveOnly) {
-    const prejoin = new Prejoin({ room, name }, join);
+  if (query.get('autojoin') !== '1') {
+    const prejoin = new Prejoin({ room, name, receiveOnly }, join);
     app.replaceChildren(prejoin.root);
     await prejoin.open();
     return;

@@ -77,14 +77,14 @@ async def test_splats_come_whatever_the_browser_lacks(server_url: str, clip: Rgb
             (DEAF_SCRIPT_TRANSFORM, "data"),
             (NO_OFFSCREEN_CANVAS, "rtp"),
         ):
-            page = await open_page(browser, f"{server_url}/?room=ways&name=Bob&receiveonly=1", script)
+            page = await open_page(browser, f"{server_url}/?room=ways&name=Bob&autojoin=1&receiveonly=1", script)
             person = await picture_of(page)
             assert person["transport"] == transport, script
             snapshot = await page.evaluate("id => splatcall.snapshot(id)", person["id"])
             assert snapshot.startswith("data:image/png;base64,")
             await page.context.close()
 
-        watcher = await open_page(browser, f"{server_url}/?room=ways&name=Cy&receiveonly=1", KEEP_SOCKETS)
+        watcher = await open_page(browser, f"{server_url}/?room=ways&name=Cy&autojoin=1&receiveonly=1", KEEP_SOCKETS)
         canvas = watcher.get_by_test_id("remote-canvas")
         await picture_of(watcher)
         shape = await canvas.evaluate("canvas => canvas.clientWidth / canvas.clientHeight")
@@ -124,7 +124,7 @@ async def test_missing_webgl_and_blocked_sound_have_plain_words(server_url: str)
         page = await context.new_page()
         # Asking a page anything counts as a click in it, after which sound may play: so wait for what it says itself.
         async with page.expect_console_message(lambda message: "no WebGL2" in message.text):
-            await page.goto(f"{server_url}/?room=words&name=Bob&receiveonly=1")
+            await page.goto(f"{server_url}/?room=words&name=Bob&autojoin=1&receiveonly=1")
         await asyncio.sleep(1)
         await page.locator("[data-notice=webgl]").get_by_text("WebGL2").wait_for()
         await page.locator("[data-notice=sound]").get_by_role("button", name="Click to hear").click()

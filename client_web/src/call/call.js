@@ -284,7 +284,7 @@ export class Call {
     const participant = this.participants.get(id);
     if (!participant) return;
     this.decoder.attach(participant.info.stream, canvas);
-    participant.track = canvas.captureStream().getVideoTracks()[0] ?? null;
+    participant.track = captureTrack(canvas);
   }
 
   /** @param {string} id @param {number} width device px */
@@ -354,6 +354,16 @@ export class Call {
     this.decoder.close();
     for (const { track } of this.participants.values()) track?.stop();
     this.participants.clear();
+  }
+}
+
+/** A canvas as a video track, where the browser can. @param {HTMLCanvasElement} canvas @returns {MediaStreamTrack | null} */
+function captureTrack(canvas) {
+  try {
+    return canvas.captureStream().getVideoTracks()[0] ?? null;
+  } catch (error) {
+    console.warn(`no video track of a canvas here: ${error instanceof Error ? error.message : String(error)}`);
+    return null;
   }
 }
 

@@ -118,5 +118,5 @@ async function setTrack(transceiver, track) {
 function preferVp8(transceiver, side) {
   const capabilities = side === 'sender' ? RTCRtpSender.getCapabilities('video') : RTCRtpReceiver.getCapabilities('video');
   const kept = (capabilities?.codecs ?? []).filter(({ mimeType }) => /^video\/(vp8|rtx)$/i.test(mimeType));
-  if (kept.length > 0) transceiver.setCodecPreferences(kept);
+  if (kept.length > 0 && 'setCodecPreferences' in transceiver) transceiver.setCodecPreferences(kept);
 }

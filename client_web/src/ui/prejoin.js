@@ -18,8 +18,9 @@ import { cameraWords, microphoneWords } from './words.js';
 const ROOM_PATTERN = '[A-Za-z0-9_\\-]{1,64}';
 
 export class Prejoin {
-  /** @param {{ room: string, name: string }} known @param {(entry: Entry) => void} onjoin */
+  /** @param {{ room: string, name: string, receiveOnly: boolean }} known @param {(entry: Entry) => void} onjoin */
   constructor(known, onjoin) {
+    this.receiveOnly = known.receiveOnly;
     /** @type {MediaStreamTrack | null} */
     this.camera = null;
     /** @type {MediaStreamTrack | null} */
@@ -36,8 +37,9 @@ export class Prejoin {
     this.room = element('input', { id: 'room', required: true, maxlength: 64, pattern: ROOM_PATTERN, value: known.room,
       title: 'Letters, digits, - and _', autocapitalize: 'off', spellcheck: 'false' });
     const form = element('form', { onsubmit: (event) => { event.preventDefault(); this.join(onjoin); } },
-      field('Your name', this.name), field('Room', this.room), field('Camera', this.cameras),
-      field('Microphone', this.microphones), this.words, element('button', { type: 'submit', class: 'primary' }, 'Join the call'));
+      field('Your name', this.name), field('Room', this.room),
+      ...(known.receiveOnly ? [] : [field('Camera', this.cameras), field('Microphone', this.microphones)]),
+      this.words, element('button', { type: 'submit', class: 'primary' }, 'Join the call'));
     this.root = element('main', { class: 'prejoin' },
       element('header', {}, element('h1', {}, 'splatcall'),
         element('p', {}, 'A video call whose pictures are painted from a few thousand soft ellipses.')),
@@ -45,8 +47,12 @@ export class Prejoin {
         element('div', { class: 'preview' }, this.video, this.noPicture), form));
   }
 
-  /** Ask for the devices and show them. */
+  /** Ask for the devices and show them; who only watches is asked for nothing. */
   async open() {
+    if (this.receiveOnly) {
+      this.setCamera(null);
+      return;
+    }
     const devices = await openDevices();
     if (this.joined) {
       devices.camera?.stop();

@@ -12,13 +12,20 @@ import { nowMs, StreamView } from './stream_view.js';
 /** Bytes of the VP8 key-frame header that every datagram wears on RTP. */
 const DISGUISE_BYTES = 10;
 const STATS_INTERVAL_MS = 250;
+const PICTURE_MS = 16;
 /** Streams that may be heard of before the page knows their participants. */
 const MAX_STREAMS = 64;
 
-const scope = /** @type {{ postMessage(message: FromWorker): void, requestAnimationFrame(callback: () => void): number,
+const scope = /** @type {{ postMessage(message: FromWorker): void, requestAnimationFrame?: (callback: () => void) => number,
   onmessage: ((event: MessageEvent<ToWorker>) => void) | null,
   onrtctransform: ((event: { transformer: { readable: ReadableStream<{ data: ArrayBuffer }> } }) => void) | null }} */ (
   /** @type {unknown} */ (globalThis));
+
+/** Workers of browsers without OffscreenCanvas have no animation frames either. @param {() => void} draw */
+function nextPicture(draw) {
+  if (scope.requestAnimationFrame) scope.requestAnimationFrame(draw);
+  else setTimeout(draw, PICTURE_MS);
+}
 
 class DecodeWorker {
   constructor() {
@@ -77,7 +84,7 @@ class DecodeWorker {
     if (this.hidden || this.drawAsked) return;
     if (![...this.streams.values()].some((stream) => stream.dirty)) return;
     this.drawAsked = true;
-    scope.requestAnimationFrame(() => {
+    nextPicture(() => {
       this.drawAsked = false;
       if (this.hidden) return;
       for (const stream of this.streams.values()) stream.draw();
