@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from codec.rate_control import BitrateControl, LambdaPair, lambda_of_quality, rh
 from codec.scene import SceneCutTest
 from codec.slots import blocks_for
 from codec.state import apply_frame, state_hash
-from codec.types import EncodedFrame, EpochRecord, FloatArray, FrameStats, PCommands, SplatState, Steps
+from codec.types import EncodedFrame, EpochRecord, FloatArray, FrameStats, PCommands, SplatState
 
 __all__ = ["Encoder"]
 
@@ -33,7 +34,8 @@ _KEY_PLANS = {
 }
 _PACK_RESERVE_MS = 1.5  # kept back of a budget for packing at first; then follows what packing took
 _CALM_TABLES, _MOVING_TABLES = 1, 2  # table sets of P-frames (see bitstream/train_tables.py); key frames take set 0
-_BASE_SPACING_PX, _LARGE_BASE_SPACING_PX, _LARGE_PX = 48, 96, 1280 * 720
+_BASE_SPACINGS_PX = (48, 64, 96, 128, 192, 256)
+_MOST_BASE_SAMPLES = 800  # of all three planes: the base must fit into the first part of a key frame
 
 
 class Encoder:
@@ -258,17 +260,17 @@ class Encoder:
     def _new_epoch(self, blocks: int) -> EpochRecord:
         """Return the record of the epoch after this one."""
         config = self._config
-        large = config.width_px * config.height_px > _LARGE_PX
-        return EpochRecord(
+        record = EpochRecord(
             epoch=0 if self.state is None else (self.state.epoch.epoch + 1) % 65536,
             width_px=config.width_px,
             height_px=config.height_px,
             fps=config.fps,
             layers=(blocks,),
-            base_spacing_px=_LARGE_BASE_SPACING_PX if large else _BASE_SPACING_PX,
-            steps=Steps(),
             tables=1,
         )
+        spacings = (replace(record, base_spacing_px=spacing) for spacing in _BASE_SPACINGS_PX)
+        fitting = (spaced for spaced in spacings if prod(spaced.base_shape) <= _MOST_BASE_SAMPLES)
+        return next(fitting, replace(record, base_spacing_px=_BASE_SPACINGS_PX[-1]))
 
     def _blocks(self, splats: int) -> int:
         """Return the blocks for a key frame of so many splats: its own, one more a part, and spare ones."""

@@ -7,7 +7,7 @@ __all__ = ["SceneCutTest", "shrink"]
 
 _CELL_PX = 16  # side of the squares that are averaged: motion within them does not count
 _CUT_SHARE = 0.5  # change of the frame's variance that only another scene makes (1: unrelated pictures)
-_LEAST_CHANGE = 10.0  # mean change of luma (0..255) below which no cut is called
+_LEAST_CHANGE = 15.0  # mean change of luma (0..255), its own mean apart, below which no cut is called
 
 
 def shrink(luma: npt.NDArray[np.uint8], cell_px: int = _CELL_PX) -> npt.NDArray[np.float32]:
@@ -39,8 +39,8 @@ class SceneCutTest:
         before, self._before = self._before, small
         if before is None or before.shape != small.shape:
             return False
-        if float(np.mean(np.abs(small - before))) < _LEAST_CHANGE:
-            return False
         a, b = before - before.mean(), small - small.mean()
+        if float(np.mean(np.abs(b - a))) < _LEAST_CHANGE:
+            return False
         variance = float(np.sum(a * a) + np.sum(b * b))
         return float(np.sum((a - b) ** 2)) > _CUT_SHARE * variance

@@ -188,6 +188,18 @@ def test_odd_sizes_work(size: tuple[int, int]) -> None:
             assert luma_psnr(state, rgb) > 25
 
 
+@pytest.mark.parametrize("size", [(1280, 720), (2048, 1536)])
+def test_the_base_of_a_large_noisy_picture_fits(size: tuple[int, int]) -> None:
+    width, height = size
+    rng = np.random.default_rng(1)
+    blocks = rng.integers(0, 256, (height // 32, width // 32, 3), dtype=np.uint8)
+    rgb = np.kron(blocks, np.ones((32, 32, 1), np.uint8))
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[: rgb.shape[0], : rgb.shape[1]] = rgb
+    encoder = Encoder(EncoderConfig(width, height, effort="live", quality=0, max_splats=300, importance=False))
+    assert encoder.encode(picture).kind == "key"
+
+
 def test_noise_at_high_quality_stays_within_the_splats_allowed() -> None:
     rng = np.random.default_rng(2)
     encoder = Encoder(EncoderConfig(96, 64, quality=95, max_splats=150, importance=False))

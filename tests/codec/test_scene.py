@@ -41,6 +41,15 @@ def test_motion_exposure_and_noise_are_no_cuts() -> None:
     assert not is_cut(picture, np.clip(picture + rng.normal(0, 25, picture.shape), 0, 255).astype(np.uint8))
 
 
+def test_a_small_thing_on_a_flat_ground_is_no_cut() -> None:
+    """A flat picture has so little variance that anything on it changes most of it."""
+    before = np.full((180, 320), 100, np.uint8)
+    after = np.full((180, 320), 125, np.uint8)
+    before[40:90, 40:90] = 220
+    after[60:110, 120:170] = 220
+    assert not is_cut(before, after)
+
+
 def test_a_new_size_is_no_cut() -> None:
     assert not is_cut(scene(1), scene(2, 90, 160))
 
