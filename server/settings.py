@@ -25,7 +25,7 @@ class Settings:
     threads: int = 0  # threads of one encoder 0 .. 64, 0: one a core, four at most
     long_side_px: int = 640  # coded size of a picture 16 .. 4096
     max_fps: int = 30  # frames per second of a publisher 1 .. 60
-    quality: float = 50.0  # of the live encoder 0 .. 100, used when bitrate_kbps is 0
+    quality: float = 60.0  # of the live encoder 0 .. 100, used when bitrate_kbps is 0
     bitrate_kbps: float = 0.0  # of one publisher's stream, 0: by quality
     max_splats: int = 4000  # 1 .. 16000
     importance: bool = True

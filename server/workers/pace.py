@@ -11,7 +11,7 @@ class Pace:
 
     STEPS_FPS = (30, 20, 15, 10)
     SHARE = 0.6  # of all cores; the rest is for the server itself and the system
-    MAX_BUDGET_MS = 30.0  # however slow the step: delay is worth more than the last bit of quality
+    MAX_BUDGET_MS = 50.0  # however slow the step: delay is worth more than the last bit of quality
     MAX_PERIOD_SHARE = 0.8  # of the frame period, so that pictures and frames also have time to travel
     MIN_BUDGET_MS = 10.0  # wall time; where a step gives less, the next slower one is taken
     TOO_SLOW = 1.0  # of the frame period: median cost above it steps down

