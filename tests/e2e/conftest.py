@@ -19,6 +19,23 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from tests.e2e.clip import RgbArray, load_clip, write_y4m
 
 READY_S = 60.0
+KEEP_CONNECTIONS = """
+    window.connections = [];
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+      constructor(...parameters) { super(...parameters); window.connections.push(this); }
+    };
+"""
+HEARD = """async () => {
+    const heard = { packets: 0, energy: 0 };
+    for (const connection of window.connections) {
+      for (const entry of (await connection.getStats()).values()) {
+        if (entry.type !== 'inbound-rtp' || entry.kind !== 'audio') continue;
+        heard.packets += entry.packetsReceived;
+        heard.energy += entry.totalAudioEnergy;
+      }
+    }
+    return heard;
+}"""
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--use-fake-ui-for-media-stream",
@@ -47,6 +64,11 @@ class CallPage:
         """Return `window.splatcall.stats()`."""
         stats: dict[str, Any] = await self.page.evaluate("() => window.splatcall.stats()")
         return stats
+
+    async def heard(self) -> dict[str, float]:
+        """Return what voices have brought: RTP packets and the energy of their sound."""
+        heard: dict[str, float] = await self.page.evaluate(HEARD)
+        return heard
 
     async def snapshot(self, participant: str) -> str:
         """Return the picture now on a participant's canvas as a data URL."""
@@ -105,6 +127,7 @@ async def open_page(browser: Browser, server_url: str) -> AsyncIterator[OpenPage
 
     async def open_one(query: str) -> CallPage:
         page = await browser.new_page(viewport={"width": 480, "height": 360})
+        await page.add_init_script(KEEP_CONNECTIONS)
         call_page = CallPage(page)
         pages.append(call_page)
 

@@ -87,6 +87,10 @@ async def test_a_clip_is_seen_moving_in_the_other_page_and_by_a_plain_viewer(
     assert after["hash_bad"] == 0
     check_pace(matches, len(clip))
 
+    heard = await watcher.heard()
+    assert heard["packets"] > 100, "the fake microphone beeps all the time"
+    assert heard["energy"] > 0
+
     late = await open_page("room=e2e&name=Cy&autojoin=1&receiveonly=1")
     await first_picture(late)
     join_ms = (await late.stats())["join_ms"]
