@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import sys
 from dataclasses import replace
 
 from server.settings import Settings, SettingsError
@@ -35,7 +36,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         if arguments.no_importance:
             settings = replace(settings, importance=False)
     except SettingsError as error:
-        print(f"splatcall serve: {error}")
+        print(f"splatcall serve: {error}", file=sys.stderr)
         return 2
     scheme = "https" if settings.tls_cert else "http"
     shown = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.host
