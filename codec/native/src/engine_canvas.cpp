@@ -33,16 +33,21 @@ Geometry make_geometry(Fields q, int height) {
     const double m00 = scale * std::max(h.c - h.f * e1, 1e-9), m01 = -scale * h.f * e2;
     const double a = std::sqrt(m00);
     Geometry g;
-    g.x = q[0] * kUnit[0];
-    g.y = q[1] * kUnit[1];
     g.a = static_cast<float>(a);
     g.b = static_cast<float>(m01 / a);
     g.c = static_cast<float>(scale / a);
     for (int k = 0; k < 3; ++k) g.color[k] = q[5 + k] * kUnit[5 + k];
+    g.additive = q[8] == kKindAdditive;
+    return moved_geometry(g, q, height);
+}
+
+Geometry moved_geometry(const Geometry& geometry, Fields q, int height) {
+    Geometry g = geometry;
+    g.x = q[0] * kUnit[0];
+    g.y = q[1] * kUnit[1];
     const float reach = kCutSigma / g.c;
     g.row_begin = std::max(0, static_cast<int>(std::floor(std::max(g.y - reach, -1.f))));
     g.row_end = std::min(height, static_cast<int>(std::ceil(std::min(g.y + reach, static_cast<float>(height)))) + 1);
-    g.additive = q[8] == kKindAdditive;
     return g;
 }
 

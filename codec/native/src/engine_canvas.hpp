@@ -16,6 +16,8 @@ using Fields = const int32_t*;
 inline constexpr int kKindDead = 0, kKindNormalised = 1, kKindAdditive = 2;
 
 Geometry make_geometry(Fields fields, int height);
+// The same splat with another mean, of fields x, y.
+Geometry moved_geometry(const Geometry& geometry, Fields fields, int height);
 ShapeForms make_shape_forms(Fields fields, const Geometry& geometry);
 // Smallest window that holds the splat, cut to the picture.
 Window window_of(const Geometry& geometry, int width, int height);

@@ -235,10 +235,10 @@ void GroupSearch::begin_trials(const Cell& cell, Scratch& s) const {
 
 float GroupSearch::try_motion(const Cell& cell, int level, Scratch& s, const Motion& m, int row_step) const {
     s.after.clear();
-    for (const int slot : cell.slots) {
+    for (size_t i = 0; i < cell.slots.size(); ++i) {
         int32_t moved[kFields];
-        move(m, cell.column, cell.row, cell_px_of(level), e_.fields(slot), moved);
-        s.after.push_back(make_geometry(moved, e_.height_));
+        move(m, cell.column, cell.row, cell_px_of(level), e_.fields(cell.slots[i]), moved);
+        s.after.push_back(moved_geometry(s.before[i], moved, e_.height_));
         if (!contains(cell.window, e_.window(s.after.back()))) return 1e30f;
     }
     const double change = e_.canvas_.kernels().group_trial(e_.canvas_.view(), s.planes, s.after.data(),
@@ -297,7 +297,7 @@ void GroupSearch::commit(const Cell& cell, int level) {
         int32_t moved[kFields];
         move(cell.taken, cell.column, cell.row, px, e_.fields(slot), moved);
         std::copy_n(moved, kFields, e_.fields(slot));
-        const Geometry after = e_.geometry(slot);
+        const Geometry after = moved_geometry(before, moved, e_.height_);
         e_.canvas_.kernels().commit(e_.canvas_.view(), &before, &after);
     }
 }

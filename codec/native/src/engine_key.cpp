@@ -188,33 +188,31 @@ int KeyEngine::sweep(float lambda, const float* lambda_map, SweepKind kind) {
     return changes_;
 }
 
-float KeyEngine::evaluate(const Visit& v, const int32_t f[8], float& bits) const {
-    float x[8], change = 0;
+float KeyEngine::evaluate(const Visit& v, const int32_t f[8], QuadraticWalk& walk, float& bits) const {
+    float x[8];
     for (int k = 0; k < 8; ++k) x[k] = (f[k] - fields(v.index)[k]) * kUnit[k];
-    for (int k = 0; k < 8; ++k) {
-        if (x[k] == 0) continue;
-        float h = 0;
-        for (int j = 0; j < 8; ++j) h += v.hessian[k * 8 + j] * x[j];
-        change += x[k] * (v.gradient[k] + .5f * h);
-    }
+    walk.to(x);
     bits = rate(v.index, f);
-    return change + v.lambda * (bits - v.bits_now);
+    return walk.change() + v.lambda * (bits - v.bits_now);
 }
 
-bool KeyEngine::improve(const Visit& v, Candidate& c, int32_t f[8]) const {
+bool KeyEngine::improve(const Visit& v, Candidate& c, QuadraticWalk& here, int32_t f[8]) const {
     snap(f);
     if (std::equal(f, f + 8, c.f)) return false;
     float bits;
-    const float cost = evaluate(v, f, bits);
+    QuadraticWalk there = here;
+    const float cost = evaluate(v, f, there, bits);
     if (cost >= c.cost - kLeastGain) return false;
     std::copy_n(f, 8, c.f);
     c.cost = cost;
     c.bits = bits;
+    here = there;
     return true;
 }
 
 void KeyEngine::descend(const Visit& v, Candidate& c) const {
-    c.cost = evaluate(v, c.f, c.bits);
+    QuadraticWalk here(v.gradient, v.hessian);
+    c.cost = evaluate(v, c.f, here, c.bits);
     constexpr int kParts[4][2] = {{5, 6}, {6, 8}, {3, 5}, {6, 7}};
     for (int pass = 0; pass < 4; ++pass) {
         bool improved = false;
@@ -223,7 +221,7 @@ void KeyEngine::descend(const Visit& v, Candidate& c) const {
             for (const int sign : {-1, 1}) {
                 std::copy_n(c.f, 8, f);
                 f[field] += sign * step_of(field, size_class(f[2]));
-                improved |= improve(v, c, f);
+                improved |= improve(v, c, here, f);
             }
         for (const auto& part : kParts) {  // to the prediction
             std::copy_n(c.f, 8, f);
@@ -231,7 +229,7 @@ void KeyEngine::descend(const Visit& v, Candidate& c) const {
             int r[8];
             residuals(v.index, f, k, r);
             for (int field = part[0]; field < part[1]; ++field) f[field] -= r[field] * step_of(field, k);
-            improved |= improve(v, c, f);
+            improved |= improve(v, c, here, f);
         }
         if (!improved) break;
     }

@@ -9,6 +9,7 @@
 #include "engine_canvas.hpp"
 #include "engine_cost.hpp"
 #include "engine_items.hpp"
+#include "engine_quadratic.hpp"
 
 namespace splatcall {
 
@@ -62,9 +63,9 @@ private:
     float rate(int index, const int32_t f[8]) const;
     void residuals(int index, const int32_t f[8], int k, int r[8]) const;
     void visit(int index, const SweepItem& item, SweepKind kind);
-    float evaluate(const Visit& v, const int32_t f[8], float& bits) const;
+    float evaluate(const Visit& v, const int32_t f[8], QuadraticWalk& walk, float& bits) const;
     void descend(const Visit& v, Candidate& c) const;
-    bool improve(const Visit& v, Candidate& c, int32_t f[8]) const;
+    bool improve(const Visit& v, Candidate& c, QuadraticWalk& here, int32_t f[8]) const;
     bool take_best(Visit& v, const SweepItem& item, Candidate* candidates, int count);
     int step_of(int field, int k) const;
     Fields fields(int index) const { return &splats_[static_cast<size_t>(index) * kFields]; }

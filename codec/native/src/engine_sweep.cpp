@@ -145,26 +145,24 @@ float Sweep::bits(const Visit& v, const int delta[8]) const {
     return any(delta) ? e_.costs_.update(delta, e_.params_.density) + v.activation : 0.f;
 }
 
-float Sweep::predict(const Visit& v, const int delta[8]) const {
+float Sweep::predict(const Visit& v, const int delta[8], QuadraticWalk& walk) const {
     const int* now = &delta_[static_cast<size_t>(v.slot) * 8];
-    float x[8], change = 0;
+    float x[8];
     for (int k = 0; k < 8; ++k) x[k] = static_cast<float>(delta[k] - now[k]);
-    for (int k = 0; k < 8; ++k) {
-        if (x[k] == 0) continue;
-        float h = 0;
-        for (int j = 0; j < 8; ++j) h += v.hessian[k * 8 + j] * x[j];
-        change += x[k] * (v.gradient[k] + .5f * h);
-    }
-    return change + v.lambda * (bits(v, delta) - v.bits_now);
+    walk.to(x);
+    return walk.change() + v.lambda * (bits(v, delta) - v.bits_now);
 }
 
 void Sweep::descend(const Visit& v, Candidate& c) const {
-    c.cost = predict(v, c.delta);
+    QuadraticWalk here(v.gradient, v.hessian);
+    c.cost = predict(v, c.delta, here);
     const auto better = [&](const int trial[8]) {
-        const float cost = predict(v, trial);
+        QuadraticWalk there = here;
+        const float cost = predict(v, trial, there);
         if (cost >= c.cost - kLeastGain) return false;
         std::copy_n(trial, 8, c.delta);
         c.cost = cost;
+        here = there;
         return true;
     };
     for (int pass = 0; pass < 3; ++pass) {
@@ -276,7 +274,8 @@ void Sweep::visit(int slot, const SweepItem& item, int index) {
     int count = 0;
     if (was) {
         std::fill_n(candidates[0].delta, 8, 0);
-        candidates[count++].cost = predict(v, candidates[0].delta);
+        QuadraticWalk walk(v.gradient, v.hessian);
+        candidates[count++].cost = predict(v, candidates[0].delta, walk);
     }
     for (const Subset& subset : kSubsets) {
         if (count > (was ? 1 : 0)) solve_step(v.hessian, v.gradient, subset.fields, subset.count, step);

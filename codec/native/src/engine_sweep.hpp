@@ -6,6 +6,7 @@
 
 #include "engine_items.hpp"
 #include "engine_pframe.hpp"
+#include "engine_quadratic.hpp"
 
 namespace splatcall {
 
@@ -38,7 +39,7 @@ private:
     void load_model(Visit& v) const;
     float activation_bits(int slot) const;
     float bits(const Visit& v, const int delta[8]) const;
-    float predict(const Visit& v, const int delta[8]) const;
+    float predict(const Visit& v, const int delta[8], QuadraticWalk& walk) const;
     void descend(const Visit& v, Candidate& c) const;
     bool place(int slot, const int delta[8], int32_t out[kFields]) const;
     bool try_candidates(Visit& v, const SweepItem& item, Candidate* candidates, int count);
