@@ -7,7 +7,7 @@ __all__ = ["BitrateControl", "LambdaPair", "lambda_of_quality", "rhythm_factor"]
 
 _QUALITY_MID = 50.0
 _LAMBDA_MID = 120.0  # key-frame lambda at quality 50
-_QUALITY_PER_HALVING = 12.0
+_QUALITY_PER_HALVING = 11.5
 _P_OVER_KEY = 2.0
 _LOWEST_QUALITY, _HIGHEST_QUALITY = 0.0, 90.0
 
@@ -24,7 +24,7 @@ class LambdaPair:
 
 
 def lambda_of_quality(quality: float) -> LambdaPair:
-    """Return the lambdas of a quality 0..100; each 12 points halve them."""
+    """Return the lambdas of a quality 0..100; each 11.5 points halve them."""
     key = _LAMBDA_MID * 2.0 ** ((_QUALITY_MID - quality) / _QUALITY_PER_HALVING)
     return LambdaPair(key, _P_OVER_KEY * key)
 
