@@ -45,12 +45,15 @@ def load_clip() -> RgbArray:  # [frames, height, width, 3]
 
 
 def write_y4m(path: Path, clip: RgbArray) -> None:
-    """Write a clip in the form Chromium takes as a fake camera (it plays it in a loop)."""
+    """Write a clip, forwards and then backwards, in the form Chromium takes as a fake camera (it plays it in a loop).
+
+    So the loop has no jump, which a camera would not have either.
+    """
     with av.open(str(path), "w", format="yuv4mpegpipe") as container:
         stream = container.add_stream("wrapped_avframe", rate=FPS)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for number, rgb in enumerate(clip):
+        for number, rgb in enumerate([*clip, *clip[-2:0:-1]]):
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(stream.encode(frame))
