@@ -1,6 +1,5 @@
 """Peak memory of an encoder in a process of its own: `python -m codec.bench.memory CLIP WIDTH HEIGHT FRAMES`."""
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +32,16 @@ def _encode(clip: Path, width: int, height: int, frames: int) -> None:
     encoder.close()
 
 
+def _peak_mb() -> float:
+    """Return this program's peak resident memory in MB.
+
+    Not by getrusage: its figure outlives exec, so it would be that of the process which started this one.
+    """
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    peak_kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(peak_kib) * 1024 / 1e6
+
+
 if __name__ == "__main__":
     _encode(Path(sys.argv[1]), *(int(value) for value in sys.argv[2:5]))
-    # Linux counts in KiB
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+    print(_peak_mb())
