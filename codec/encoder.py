@@ -45,11 +45,14 @@ class Encoder:
     at which each slot last changed, -1 for never.
     """
 
-    def __init__(self, config: EncoderConfig, state: SplatState | None = None) -> None:
+    def __init__(self, config: EncoderConfig, state: SplatState | None = None, *, new_epoch: bool = False) -> None:
         """Make an encoder; with a state, as of another encoder that died, it goes on from there without a key frame.
 
-        Raises ConfigError if the state is of another size.
+        With `new_epoch` its first frame is a key frame, of the epoch after the state's and numbered after it; the state
+        may then be of another size. Raises ConfigError for a state of another size, or for a new epoch after nothing.
         """
+        if new_epoch and state is None:
+            raise ConfigError("new_epoch: expected the state of the epoch before, got none")
         self._config = config
         self._importance = ImportanceModel() if config.importance else None
         self._weights: FloatArray | None = None
@@ -65,7 +68,7 @@ class Encoder:
         self._hashed_at = time.perf_counter()
         self.state: SplatState | None = state
         self.last_changed = np.full(0 if state is None else state.epoch.slots, -1, np.int64)
-        if state is not None:
+        if state is not None and not new_epoch:
             self._adopt(state)
 
     def encode(
@@ -197,7 +200,8 @@ class Encoder:
             self._rate.add_frame(8 * size, key=False)
         stages["pack"] = (time.perf_counter() - started) * 1000
         self._pack_ms += 0.2 * (stages["pack"] - self._pack_ms)
-        return self._frame("p", parts, None, size, figures.changed)
+        frame = self._frame("p", parts, None, size, figures.changed)
+        return replace(frame, unvisited=figures.unvisited)
 
     def _pack_p(self, before: SplatState, commands: PCommands) -> tuple[bytes, ...]:
         """Bring the state to what the engine holds and return the frame that leads there from the one before."""

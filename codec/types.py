@@ -271,3 +271,4 @@ class EncodedFrame:
     epoch_record: bytes | None  # msgpack, with key frames
     stats: FrameStats
     state_hash: int
+    unvisited: int = 0  # splats that the time budget left out

@@ -4,7 +4,6 @@ import importlib
 import logging
 import signal
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Protocol
@@ -36,7 +35,7 @@ logger = logging.getLogger(__name__)
 class EncoderProtocol(Protocol):
     """What a worker needs of `codec.encoder.Encoder`."""
 
-    state: SplatState | None  # set from outside only before the first picture: the epoch after it begins
+    state: SplatState | None
     last_changed: npt.NDArray[np.int64]
 
     def encode(
@@ -50,7 +49,14 @@ class EncoderProtocol(Protocol):
         ...
 
 
-EncoderFactory = Callable[[EncoderConfig, SplatState | None], EncoderProtocol]
+class EncoderFactory(Protocol):
+    """What makes encoders, in the way of `codec.encoder.Encoder`."""
+
+    def __call__(
+        self, config: EncoderConfig, state: SplatState | None = None, *, new_epoch: bool = False
+    ) -> EncoderProtocol:
+        """Make an encoder that goes on from a state, or begins the epoch after it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -165,16 +171,13 @@ class _Publisher:
         self.drop_encoder()
         snapshot = self._state.read()
         if snapshot is None:
-            self._encoder = self._factory(self._config, None)
+            self._encoder = self._factory(self._config)
             return
         state, config = snapshot.state, self._config
         self._epoch, self._record = state.epoch.epoch, snapshot.epoch_record
         self._changed_before = snapshot.last_changed
-        if (state.epoch.width_px, state.epoch.height_px) == (config.width_px, config.height_px):
-            self._encoder = self._factory(config, state)
-        else:
-            self._encoder = self._factory(config, None)
-            self._encoder.state = state  # its first frame is a key frame, of the epoch after this one
+        resized = (state.epoch.width_px, state.epoch.height_px) != (config.width_px, config.height_px)
+        self._encoder = self._factory(config, state, new_epoch=resized)
 
 
 def run_worker(connection: Connection, factory: str, warm_up: EncoderConfig) -> None:
@@ -183,7 +186,7 @@ def run_worker(connection: Connection, factory: str, warm_up: EncoderConfig) -> 
     An encoder is made and closed before `Ready`, so that the first picture does not wait for imports and models.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which stops its workers
-    _factory_of(factory)(warm_up, None).close()
+    _factory_of(factory)(warm_up).close()
     publishers: dict[int, _Publisher] = {}
     connection.send(Ready())
     try:

@@ -142,6 +142,35 @@ def test_a_state_of_another_size_is_refused(clip: list[Rgb], encoder: Encoder) -
         Encoder(EncoderConfig(96, 80, importance=False), encoder.state)
 
 
+def test_an_epoch_of_another_size_follows_a_state(clip: list[Rgb], encoder: Encoder) -> None:
+    for rgb in clip[:3]:
+        encoder.encode(rgb)
+    assert encoder.state is not None
+    before = encoder.state.copy()
+    half = np.ascontiguousarray(clip[3][::2, ::2])
+    heir = Encoder(config_for(half), before, new_epoch=True)
+    frame = heir.encode(half)
+    assert (frame.kind, frame.number, frame.epoch) == ("key", 3, before.epoch.epoch + 1)
+    state = decode(None, frame)
+    frame = heir.encode(half)
+    assert (frame.kind, frame.number) == ("p", 4)
+    assert heir.state is not None
+    assert_same(decode(state, frame), heir.state)
+    assert_same(before, encoder.state)
+
+
+def test_an_epoch_after_nothing_is_refused(clip: list[Rgb]) -> None:
+    with pytest.raises(ConfigError, match="expected the state of the epoch before, got none"):
+        Encoder(config_for(clip[0]), new_epoch=True)
+
+
+def test_a_budget_tells_what_it_left_out(clip: list[Rgb]) -> None:
+    encoder = Encoder(config_for(clip[0], effort="live"))
+    encoder.encode(clip[0])
+    assert encoder.encode(clip[6], budget_ms=0.01).unvisited > 100
+    assert encoder.encode(clip[6], budget_ms=5000.0).unvisited == 0
+
+
 def test_last_changed_makes_an_exact_patch(clip: list[Rgb], encoder: Encoder) -> None:
     for rgb in clip[:3]:
         encoder.encode(rgb)

@@ -20,9 +20,10 @@ BLACK_HANGS_PX = 22  # a wholly black picture of this height kills the worker in
 class FakeEncoder:
     """Stands in for `codec.encoder.Encoder` in a worker process; its pictures say nothing but their brightness."""
 
-    def __init__(self, config: EncoderConfig, state: SplatState | None = None) -> None:
+    def __init__(self, config: EncoderConfig, state: SplatState | None = None, *, new_epoch: bool = False) -> None:
         self.config = config
         self.state = state
+        self._new_epoch = new_epoch
         self.last_changed = np.full(0 if state is None else state.epoch.slots, -1, np.int64)
 
     def encode(
@@ -37,8 +38,7 @@ class FakeEncoder:
         if rgb.max() == 0 and rgb.shape[0] == BLACK_HANGS_PX:
             os.kill(os.getpid(), 9)
         state = self.state
-        size = (self.config.width_px, self.config.height_px)
-        if state is None or force_key or (state.epoch.width_px, state.epoch.height_px) != size:
+        if state is None or force_key or self._new_epoch:
             epoch, number, parts, record = self._key(rgb)
         else:
             epoch, number, parts = self._p(state, rgb)
@@ -76,6 +76,7 @@ class FakeEncoder:
         state.frame_number = number - 1
         apply_frame(state, parse_frame(parts, epoch))
         self.state = state
+        self._new_epoch = False
         self.last_changed = np.full(epoch.slots, number, np.int64)
         return epoch.epoch, number, parts, pack_epoch(epoch)
 

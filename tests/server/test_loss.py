@@ -65,7 +65,8 @@ class Simulation:
 
     def turn(self) -> None:
         """Turn the camera on its side."""
-        self.encoder = FakeEncoder(EncoderConfig(48, 64, effort="live", importance=False), self.encoder.state)
+        config = EncoderConfig(48, 64, effort="live", importance=False)
+        self.encoder = FakeEncoder(config, self.encoder.state, new_epoch=True)
 
     def poll(self) -> None:
         """Send what is due."""
