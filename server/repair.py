@@ -155,6 +155,7 @@ class StreamRepair:
             return []
         if report.epoch != self._history.epoch:
             return self._send_epoch(now_ms) if now_ms - self._epoch_sent_ms >= self.EPOCH_REPEAT_MS else []
+        report = report.unwrapped(self._history.newest)
         self._learn(report, now_ms)
         if report.hash_bad:
             if now_ms - self._hash_patch_ms < max(self.HASH_WAIT_MS, self.wait_ms):

@@ -1,6 +1,6 @@
 """Receiver reports (record kind 4): the full state of a subscriber's reception of one stream, each time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 import msgpack
@@ -12,6 +12,7 @@ __all__ = ["MASK_BITS", "PatchProgress", "Report", "parse_report", "serialize_re
 MASK_BITS = 64
 MAX_FRAME_NUMBER = 2**48
 MAX_PATCH_PARTS = 4096
+AHEAD = 256  # frames a report may be ahead of what is published: a patch shows the state a moment before its frame
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,25 @@ class Report:
     hash_bad: bool = False
     patch: PatchProgress | None = None
     client_ms: float = 0.0
+
+    def unwrapped(self, newest: int) -> "Report":
+        """Return the report with full frame numbers, given the newest frame published.
+
+        The wire has numbers modulo 65536 (SPEC section 3): who joins late counts from the first one seen.
+        """
+        patch = self.patch
+        return replace(
+            self,
+            confirmed=_unwrap(self.confirmed, newest),
+            newest=_unwrap(self.newest, newest),
+            patch=patch and replace(patch, since=_unwrap(patch.since, newest), to=_unwrap(patch.to, newest)),
+        )
+
+
+def _unwrap(number: int, newest: int) -> int:
+    """Return the latest full number, not far ahead of the newest, that is this one modulo 65536; -1 stays none."""
+    last = newest + AHEAD
+    return -1 if number < 0 else max(-1, last - ((last - number) & 0xFFFF))
 
 
 def parse_report(body: bytes) -> Report:

@@ -1,5 +1,7 @@
 """Repair: what each report asks for, with the clock in hand."""
 
+import pytest
+
 from server.history import FrameHistory, PublishedFrame
 from server.repair import Action, MakePatch, PatchParts, RoundTrip, SendEpoch, SendFrames, SendPatchParts, StreamRepair
 from server.reports import PatchProgress, Report
@@ -7,12 +9,13 @@ from server.reports import PatchProgress, Report
 PATCH_BYTES = 1000
 
 
-def make_history(frames: int, size: int = 100, period_ms: float = 33.0) -> FrameHistory:
+def make_history(frames: int, size: int = 100, first: int = 0) -> FrameHistory:
+    """Return a history of frames from `first` on, 33 ms apart."""
     history = FrameHistory()
     history.begin_epoch(5, b"record")
-    for number in range(frames):
-        kind = "key" if number == 0 else "p"
-        history.push(PublishedFrame(5, number, kind, (bytes(size),), number * period_ms))
+    for index in range(frames):
+        kind = "key" if first + index == 0 else "p"
+        history.push(PublishedFrame(5, first + index, kind, (bytes(size),), index * 33.0))
     return history
 
 
@@ -133,8 +136,35 @@ def test_a_patch_of_an_older_epoch_is_dropped() -> None:
 def test_reports_from_the_future_do_no_harm() -> None:
     repair = make_repair(make_history(5))
     join(repair, 0.0, 4)
-    assert repair.report_came(Report(5, 2**40, 2**40, 2**64 - 1), 1000.0) == []
+    assert repair.report_came(Report(5, 9, 2**40, 2**64 - 1), 1000.0) == []
     assert repair.confirmed == 4
+
+
+@pytest.mark.parametrize("offset", [0, 65536])
+def test_who_joins_after_the_wrap_is_repaired_like_everybody(offset: int) -> None:
+    first = 70_000
+    repair = make_repair(make_history(20, first=first))
+    join(repair, 0.0, first + 5)
+    seen = first - offset  # as the receiver counts
+    parts = Report(5, -1, seen + 5, 0, False, PatchProgress(-1, seen + 5, (2,)))
+    assert repair.report_came(parts, repair.wait_ms) == [SendPatchParts((b"c",))]
+    report = Report(5, confirmed=seen + 10, newest=seen + 19, mask=0b110110110)
+    now_ms = 17 * 33.0 + repair.wait_ms
+    assert numbers(repair.report_came(report, now_ms)) == [first + 11, first + 14, first + 17]
+    assert repair.confirmed == first + 10
+    assert repair.report_came(Report(5, seen + 19, seen + 19), now_ms + 500.0) == []
+
+
+@pytest.mark.parametrize("offset", [0, 65536])
+def test_a_gap_across_the_wrap_is_filled(offset: int) -> None:
+    first = 2 * 65536 - 4
+    repair = make_repair(make_history(8, first=first))
+    join(repair, 0.0, first)
+    known, newest = first + 2 - offset, first + 7 - offset
+    assert repair.report_came(Report(5, known, newest, mask=0b11111), 7 * 33.0 + 40) == []
+    report = Report(5, known, newest, mask=0b11000)
+    now_ms = 7 * 33.0 + repair.wait_ms
+    assert numbers(repair.report_came(report, now_ms)) == [first + 3, first + 4, first + 5]
 
 
 def test_round_trip_takes_the_least_of_a_window_and_forgets() -> None:

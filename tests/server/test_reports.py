@@ -29,6 +29,30 @@ def test_reports_round_trip(report: Report) -> None:
     assert parse_report(serialize_report(report)) == report
 
 
+@pytest.mark.parametrize(
+    ("number", "newest", "full"),
+    [
+        (-1, 70_000, -1),
+        (4464, 70_000, 70_000),
+        (70_000, 70_000, 70_000),
+        (4400, 70_000, 69_936),
+        (4470, 70_000, 70_006),  # ahead: a patch shows the state a moment before its frame is published
+        (65_530, 65_540, 65_530),
+        (4, 65_540, 65_540),
+        (65_535, 131_072, 131_071),
+        (0, 65_535, 65_536),
+        (3, 3, 3),
+        (0, -1, 0),
+        (2**40 + 5, 9, 5),
+        (60_000, 9, -1),  # no such frame yet
+    ],
+)
+def test_numbers_are_unwrapped_against_the_newest_frame(number: int, newest: int, full: int) -> None:
+    report = Report(5, number, number, 7, patch=PatchProgress(number, number, (1,))).unwrapped(newest)
+    assert report == Report(5, full, full, 7, patch=PatchProgress(full, full, (1,)))
+    assert Report(5, number).unwrapped(newest).patch is None
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_report_or_refused(data: bytes) -> None:
     with contextlib.suppress(DatagramError):
