@@ -5,6 +5,8 @@ lowest bit names the half to read. A reader that finds the sequence number chang
 that dies in the middle of a write leaves the shown half as it was.
 """
 
+import os
+import secrets
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
 
@@ -14,13 +16,14 @@ import numpy.typing as npt
 from codec.bitstream.epoch import parse_epoch
 from codec.types import BLOCK_SLOTS, FIELDS, SplatState
 
-__all__ = ["PictureBuffer", "StateBuffer", "StateSnapshot"]
+__all__ = ["SEGMENT_PREFIX", "PictureBuffer", "StateBuffer", "StateSnapshot"]
 
 MAX_SLOTS = 1024 * BLOCK_SLOTS
 MIN_GRID_PX = 16  # finest grid of base and vectors
 MAX_RECORD_BYTES = 4096
 HEADER_BYTES = 64
 READ_TRIES = 20
+SEGMENT_PREFIX = "splatcall_"  # names: prefix, process id of the server, random
 
 ChangedArray = npt.NDArray[np.int64]
 
@@ -76,7 +79,7 @@ class StateBuffer:
     def create(cls, long_side_px: int) -> "StateBuffer":
         """Make the memory for pictures of at most this size; `close` frees it."""
         size = HEADER_BYTES + 2 * _Half.size_bytes(_grid_cells(long_side_px))
-        return cls(SharedMemory(create=True, size=size), long_side_px, owner=True)
+        return cls(_create(size), long_side_px, owner=True)
 
     @classmethod
     def attach(cls, name: str, long_side_px: int) -> "StateBuffer":
@@ -154,7 +157,7 @@ class PictureBuffer:
     @classmethod
     def create(cls, long_side_px: int) -> "PictureBuffer":
         """Make the memory for pictures of at most this size; `close` frees it."""
-        return cls(SharedMemory(create=True, size=3 * long_side_px * long_side_px), owner=True)
+        return cls(_create(3 * long_side_px * long_side_px), owner=True)
 
     @classmethod
     def attach(cls, name: str) -> "PictureBuffer":
@@ -178,6 +181,12 @@ class PictureBuffer:
 def _grid_cells(long_side_px: int) -> int:
     """Cells of the finest grid over the largest picture."""
     return (long_side_px // MIN_GRID_PX + 2) ** 2
+
+
+def _create(size_bytes: int) -> SharedMemory:
+    """Make memory whose name tells whose it is."""
+    name = f"{SEGMENT_PREFIX}{os.getpid()}_{secrets.token_hex(8)}"
+    return SharedMemory(name, create=True, size=size_bytes)
 
 
 def _close(memory: SharedMemory, *, owner: bool) -> None:

@@ -1,6 +1,7 @@
 """A whole server in the test's own event loop, with the fake encoder in its workers."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 from server.app import SOCKET_LIMIT_BYTES, create_app
 from server.hub import Hub
 from server.settings import Settings
+from server.workers.shared import SEGMENT_PREFIX
 
 FAKE_ENCODER = "tests.server.fake_encoder:FakeEncoder"
 
@@ -61,6 +63,11 @@ async def server() -> AsyncIterator[RunningServer]:
     """A server with one worker that forgets broken clients at once."""
     async with run_server(Settings(workers=1, resume_s=0.0, importance=False)) as running:
         yield running
+
+
+def own_segments() -> set[str]:
+    """Return the names of the shared memory that this process has made and not freed."""
+    return {name for name in os.listdir("/dev/shm") if name.startswith(f"{SEGMENT_PREFIX}{os.getpid()}_")}
 
 
 async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:

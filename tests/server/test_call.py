@@ -16,7 +16,7 @@ from codec.state import state_hash
 from loadtest.client import CallClient, CallError
 from server.datagram import Record, RecordKind, pack_datagram
 from server.settings import Settings
-from tests.server.conftest import RunningServer, run_server, until
+from tests.server.conftest import RunningServer, own_segments, run_server, until
 from tests.server.media import GreyTrack, OpusToneTrack
 
 
@@ -127,19 +127,19 @@ async def test_a_camera_that_changes_its_aspect_begins_an_epoch(server: RunningS
 
 
 async def test_leaving_frees_everything(server: RunningServer) -> None:
-    before = set(os.listdir("/dev/shm"))
+    assert own_segments() == set()
     tasks_before = len(asyncio.all_tasks())
     threads_before = len(os.listdir("/proc/self/task"))
     for _ in range(2):
         publisher = await publish(server, GreyTrack())
         viewer = await watch(server)
         await until(lambda viewer=viewer: any(r.frames > 3 for r in viewer.receivers.values()))  # type: ignore[misc]
-        assert set(os.listdir("/dev/shm")) != before
+        assert len(own_segments()) == 2
         await publisher.close()
         await viewer.close()
         await until(lambda: not server.hub.calls)
     await until(lambda: server.hub.pool.leases == 0)
-    assert set(os.listdir("/dev/shm")) == before
+    assert own_segments() == set()
     gc.collect()
     await until(lambda: len(asyncio.all_tasks()) <= tasks_before)
     executor_threads = 8

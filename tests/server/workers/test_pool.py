@@ -11,7 +11,7 @@ import pytest
 from codec.config import EncoderConfig
 from server.errors import ServerStateError, WorkerError
 from server.workers.pool import Lease, WorkerPool
-from tests.server.conftest import FAKE_ENCODER, until
+from tests.server.conftest import FAKE_ENCODER, own_segments, until
 from tests.server.fake_encoder import BLACK_HANGS_PX
 
 CONFIG = EncoderConfig(64, 48, effort="live", importance=False, threads=1)
@@ -20,12 +20,11 @@ CONFIG = EncoderConfig(64, 48, effort="live", importance=False, threads=1)
 @pytest.fixture
 async def pool() -> AsyncIterator[WorkerPool]:
     """Two workers."""
-    before = set(os.listdir("/dev/shm"))
     made = WorkerPool(2, CONFIG, FAKE_ENCODER)
     await made.start()
     yield made
     await made.close()
-    assert set(os.listdir("/dev/shm")) == before
+    assert own_segments() == set()
 
 
 def fill(value: int) -> "Filler":
