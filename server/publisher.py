@@ -15,6 +15,7 @@ from av import VideoFrame
 
 from codec.bitstream.patch import make_patch
 from codec.config import EncoderConfig
+from codec.media import frame_to_rgb
 from codec.types import EncodedFrame, SplatState
 from server.clock import now_ms
 from server.datagram import MAX_BODY_BYTES
@@ -23,10 +24,10 @@ from server.geometry import CameraSize, PictureSize
 from server.history import FrameHistory, PublishedFrame
 from server.repair import PatchParts
 from server.settings import Settings
-from server.workers.pace import Pace
+from server.workers.pace import FrameCost, Pace
 from server.workers.pool import WorkerPool
 
-__all__ = ["FrameRecord", "Publisher", "PublisherSink"]
+__all__ = ["FrameRecord", "Publisher", "PublisherSink", "Resampler"]
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +168,7 @@ class Publisher:
             size = self._camera.coded(PictureSize(picture.width, picture.height), now_ms())
             began_ms = now_ms()
             try:
-                frame = await self._lease.encode(_Resampler(picture, size), self._config(size), self._pace.budget_ms())
+                frame = await self._lease.encode(Resampler(picture, size), self._config(size), self._pace.budget_ms())
             except WorkerError as error:
                 self.dropped += 1
                 logger.warning("stream %s of %s: picture lost: %s", self.stream, self.participant_id, error)
@@ -175,8 +176,7 @@ class Publisher:
                 continue
             now = now_ms()
             if frame.kind != "key":  # a key frame may take longer and says nothing about the pace
-                cores_used = frame.stats.cpu_ms / max(frame.stats.encode_ms, 0.1)
-                self._pace.push_cost(now - began_ms, cores_used, max(1, self._active_publishers()), now)
+                self._pace.push_cost(_cost_of(frame, now - began_ms), max(1, self._active_publishers()), now)
             self.size = size
             self._publish(frame, capture_ms, now)
 
@@ -252,7 +252,13 @@ class Publisher:
         return body
 
 
-class _Resampler:
+def _cost_of(frame: EncodedFrame, wall_ms: float) -> FrameCost:
+    """Return what a frame took."""
+    stats = frame.stats
+    return FrameCost(wall_ms, stats.encode_ms, stats.cpu_ms, frame.unvisited / max(stats.splats, 1))
+
+
+class Resampler:
     """Writes a camera picture into the shared memory at the coded size; called in a thread."""
 
     def __init__(self, picture: VideoFrame, size: PictureSize) -> None:
@@ -261,9 +267,4 @@ class _Resampler:
 
     def __call__(self, target: npt.NDArray[np.uint8]) -> None:  # [height, width, 3]
         """Resample and copy."""
-        picture, size = self._picture, self._size
-        shrinks = picture.width > size.width_px
-        rgb = picture.reformat(
-            size.width_px, size.height_px, format="rgb24", interpolation="AREA" if shrinks else "BILINEAR"
-        )
-        target[:] = rgb.to_ndarray()
+        target[:] = frame_to_rgb(self._picture, self._size.width_px, self._size.height_px)

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from av import CodecContext, Packet, VideoFrame
+from av import CodecContext, Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
+from codec.media import rgb_to_frame
 from codec.render import render, to_rgb
 from codec.types import SplatState
 from server.clock import now_ms
@@ -38,7 +39,7 @@ class Vp8Encoder:
         height, width = rgb.shape[:2]
         if self._codec is None or (self._codec.width, self._codec.height) != (width, height):
             self._codec = self._open(width, height)
-        frame = VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+        frame = rgb_to_frame(rgb)
         frame.pts, frame.time_base = pts, TIME_BASE
         frame.pict_type = PictureType.I if key else PictureType.NONE
         return list(self._codec.encode(frame))
