@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import mimetypes
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ CODEC_FOLDER = Path(codec.__file__).parent
 CLIENT_FOLDER = CODEC_FOLDER.parent / "client_web"
 JOIN_WAIT_S = 10.0
 SEND_WAIT_S = 10.0
+STOP_S = 5  # for clients to take their leave when the server stops
 MESSAGES_HZ, MESSAGES_BURST = 20.0, 100  # signalling messages of one client
 CLOSE_NORMAL, CLOSE_POLICY, CLOSE_TOO_LARGE, CLOSE_ERROR = 1000, 1008, 1009, 1011
 SOCKET_LIMIT_BYTES = 1 << 20  # above the protocol's own limit, so that a large message gets its error
@@ -85,18 +87,18 @@ def create_app(settings: Settings, *, encoder: str = ENCODER) -> FastAPI:
     return app
 
 
-def run(settings: Settings) -> None:
-    """Serve until stopped."""
-    uvicorn.run(
+def run(settings: Settings, listeners: list[socket.socket]) -> None:
+    """Serve on these sockets until stopped."""
+    config = uvicorn.Config(
         create_app(settings),
-        host=settings.host,
-        port=settings.port,
         ssl_certfile=settings.tls_cert or None,
         ssl_keyfile=settings.tls_key or None,
         ws_max_size=SOCKET_LIMIT_BYTES,
         log_level="info",
         access_log=False,
+        timeout_graceful_shutdown=STOP_S,
     )
+    uvicorn.Server(config).run(listeners)
 
 
 def _register_pages(app: FastAPI) -> None:
@@ -135,7 +137,8 @@ def _register_figures(app: FastAPI, hub: Hub) -> None:
         call = hub.get(room)
         if call is None:
             return JSONResponse({"error": "no such room"}, 404)
-        return JSONResponse({"room": room, "now": now_ms(), "publishers": _publisher_figures(call, since_ms)})
+        figures = {"publishers": _publisher_figures(call, since_ms), "subscribers": call.subscriber_figures()}
+        return JSONResponse({"room": room, "now": now_ms(), **figures})
 
 
 def _publisher_figures(call: Call, since_ms: float) -> list[dict[str, object]]:

@@ -70,6 +70,16 @@ class Call:
         """WHEP viewers of all participants."""
         return len(self._viewers)
 
+    def subscriber_figures(self) -> list[dict[str, object]]:
+        """Return what each participant with a connection was sent."""
+        figures = (session.subscriber_figures() for session in self._sessions.values())
+        return [figure for figure in figures if figure is not None]
+
+    @property
+    def key_requests(self) -> int:
+        """Key frame requests for the splat lines of all who are connected."""
+        return sum(session.peer.key_requests for session in self._sessions.values() if session.peer is not None)
+
     def join(self, join: Join, signalling: Signalling) -> Session:
         """Let somebody in, or back in by their resume key; raises RequestError."""
         person = self.room.find_resume(join.resume)

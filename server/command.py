@@ -26,6 +26,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _serve(arguments: argparse.Namespace) -> int:
     """Serve until stopped."""
     from server.app import run  # here, so that other commands start without the web's libraries
+    from server.listen import check_tls, open_listeners
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     logging.getLogger("aioice").setLevel(logging.WARNING)  # one line a candidate pair is too much
@@ -35,11 +36,13 @@ def _serve(arguments: argparse.Namespace) -> int:
         settings = replace(Settings.from_environment(os.environ), **given)
         if arguments.no_importance:
             settings = replace(settings, importance=False)
+        check_tls(settings)
+        listeners = open_listeners(settings.host, settings.port)
     except SettingsError as error:
         print(f"splatcall serve: {error}", file=sys.stderr)
         return 2
     scheme = "https" if settings.tls_cert else "http"
     shown = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.host
-    print(f"call page: {scheme}://{shown}:{settings.port}", flush=True)
-    run(settings)
+    print(f"call page: {scheme}://{shown}:{listeners[0].getsockname()[1]}", flush=True)
+    run(settings, listeners)
     return 0

@@ -14,6 +14,12 @@ def render_metrics(hub: Hub) -> str:
         ("splatcall_participants", "gauge", "Participants of all rooms", sum(len(call.room) for call in calls)),
         ("splatcall_publishers", "gauge", "Participants who send pictures", len(publishers)),
         ("splatcall_viewers", "gauge", "Plain WebRTC viewers", sum(call.viewers for call in calls)),
+        (
+            "splatcall_key_requests",
+            "gauge",
+            "Key frame requests for splat lines of present connections, ignored",
+            sum(call.key_requests for call in calls),
+        ),
         ("splatcall_workers", "gauge", "Encode workers alive", len(hub.pool.pids)),
         ("splatcall_workers_replaced_total", "counter", "Encode workers that died", hub.pool.replaced),
         ("splatcall_frames_per_second", "gauge", "Frames encoded a second", sum(p.fps for p in publishers)),

@@ -308,6 +308,7 @@ class Peer(_Connection):
         self._camera: _CameraLine | None = None
         self._tapped: set[str] = set()
         self._ready = False
+        self.key_requests = 0  # for the splat line, which has no key frames to give: counted and ignored
         self.pc.on("datachannel", self._channel_opened)
         self.pc.on("connectionstatechange", self._state_changed)
 
@@ -375,6 +376,10 @@ class Peer(_Connection):
             self._splats = _DatagramTrack()
             transceiver.direction = "sendonly"
             transceiver.sender.replaceTrack(self._splats)
+            cast(Any, transceiver.sender)._send_keyframe = self._ignore_key_request
+
+    def _ignore_key_request(self) -> None:
+        self.key_requests += 1
 
     def _add_audio_line(self, mid: str, transceiver: RTCRtpTransceiver) -> None:
         if mid not in self._lines:

@@ -112,6 +112,23 @@ class Session:
         """The splat stream, once there is a connection."""
         return self._subscriber
 
+    def subscriber_figures(self) -> dict[str, object] | None:
+        """Return what was sent over the connection, None while there is none."""
+        subscriber, peer = self._subscriber, self.peer
+        if subscriber is None or peer is None:
+            return None
+        repairs = [repair for stream in subscriber.streams if (repair := subscriber.repair_of(stream)) is not None]
+        return {
+            "id": self.id,
+            "transport": peer.transport,
+            "streams": len(repairs),
+            "datagrams": subscriber.datagrams,
+            "bytes": subscriber.bytes,
+            "patches": sum(repair.patches for repair in repairs),
+            "frames_again": sum(repair.frames_again for repair in repairs),
+            "key_requests": peer.key_requests,
+        }
+
     def tell(self, message: ServerMessage) -> None:
         """Send a signalling message; lost while the WebSocket is away, and told anew when it comes back."""
         if self.signalling is not None:
