@@ -89,8 +89,9 @@ def create_app(settings: Settings, *, encoder: str = ENCODER) -> FastAPI:
 
 def run(settings: Settings, listeners: list[socket.socket]) -> None:
     """Serve on these sockets until stopped."""
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         ssl_certfile=settings.tls_cert or None,
         ssl_keyfile=settings.tls_key or None,
         ws_max_size=SOCKET_LIMIT_BYTES,
@@ -98,7 +99,10 @@ def run(settings: Settings, listeners: list[socket.socket]) -> None:
         access_log=False,
         timeout_graceful_shutdown=STOP_S,
     )
-    uvicorn.Server(config).run(listeners)
+    try:
+        uvicorn.Server(config).run(listeners)
+    finally:
+        app.state.hub.pool.kill()
 
 
 def _register_pages(app: FastAPI) -> None:

@@ -138,6 +138,12 @@ class WorkerPool:
                 logger.debug("worker %s is gone already", worker.process.pid)
         await asyncio.gather(*(asyncio.to_thread(_end, worker) for worker in workers))
 
+    def kill(self) -> None:
+        """Kill all workers where there was no time for `close`; they take no notice of anything milder."""
+        self._closed = True
+        for worker in self._workers:
+            worker.process.kill()
+
     def open(self, config: EncoderConfig, long_side_px: int) -> Lease:
         """Find a place for a new publisher."""
         lease = Lease(self, next(self._keys), config, long_side_px)

@@ -128,7 +128,11 @@ class _Publisher:
         self._factory = _factory_of(order.factory)
         self._config = order.config
         self._state = StateBuffer.attach(order.state_name, order.long_side_px)
-        self._picture = PictureBuffer.attach(order.picture_name)
+        try:
+            self._picture = PictureBuffer.attach(order.picture_name)
+        except FileNotFoundError:
+            self._state.close()
+            raise
         self._encoder: EncoderProtocol | None = None
         self._changed_before: npt.NDArray[np.int64] | None = None  # by workers before this one, in this epoch
         self._epoch = -1
@@ -185,7 +189,8 @@ def run_worker(connection: Connection, factory: str, warm_up: EncoderConfig) -> 
 
     An encoder is made and closed before `Ready`, so that the first picture does not wait for imports and models.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which stops its workers
+    for ending in (signal.SIGINT, signal.SIGTERM):  # to a whole group they are for the server, which stops its workers
+        signal.signal(ending, signal.SIG_IGN)
     _factory_of(factory)(warm_up).close()
     publishers: dict[int, _Publisher] = {}
     connection.send(Ready())
@@ -213,7 +218,10 @@ def _serve(order: Open | Encode | Close, publishers: dict[int, _Publisher]) -> F
     """Carry out one order."""
     match order:
         case Open(key=key):
-            publishers[key] = _Publisher(order)
+            try:
+                publishers[key] = _Publisher(order)
+            except FileNotFoundError:
+                logger.debug("publisher %s left before it was taken over", key)
             return None
         case Close(key=key):
             publisher = publishers.pop(key, None)

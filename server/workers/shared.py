@@ -8,6 +8,7 @@ that dies in the middle of a write leaves the shown half as it was.
 import os
 import secrets
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
@@ -84,7 +85,7 @@ class StateBuffer:
     @classmethod
     def attach(cls, name: str, long_side_px: int) -> "StateBuffer":
         """Open what another process made."""
-        return cls(SharedMemory(name), long_side_px, owner=False)
+        return cls(_attach(name), long_side_px, owner=False)
 
     @property
     def name(self) -> str:
@@ -162,7 +163,7 @@ class PictureBuffer:
     @classmethod
     def attach(cls, name: str) -> "PictureBuffer":
         """Open what another process made."""
-        return cls(SharedMemory(name), owner=False)
+        return cls(_attach(name), owner=False)
 
     @property
     def name(self) -> str:
@@ -187,6 +188,20 @@ def _create(size_bytes: int) -> SharedMemory:
     """Make memory whose name tells whose it is."""
     name = f"{SEGMENT_PREFIX}{os.getpid()}_{secrets.token_hex(8)}"
     return SharedMemory(name, create=True, size=size_bytes)
+
+
+def _attach(name: str) -> SharedMemory:
+    """Open memory that another process frees.
+
+    The resource tracker is not told: where its owner frees the memory at this very moment, it would take it for
+    leaked (python/cpython#82300; Python 3.13 has `track=False`). Raises FileNotFoundError when it is freed already.
+    """
+    register = resource_tracker.register
+    resource_tracker.register = lambda name, rtype: None
+    try:
+        return SharedMemory(name)
+    finally:
+        resource_tracker.register = register
 
 
 def _close(memory: SharedMemory, *, owner: bool) -> None:

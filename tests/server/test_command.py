@@ -22,6 +22,7 @@ async def start(*options: str) -> asyncio.subprocess.Process:
     command = "import sys; from codec.cli import main; sys.exit(main(sys.argv[1:]))"
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", command, "serve", "--port", "0", *OPTIONS, *options),
+        start_new_session=True,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -52,8 +53,9 @@ async def test_a_port_in_use_is_named() -> None:
     assert errors == f"splatcall serve: cannot listen on 127.0.0.1, port {port}: address already in use\n"
 
 
+@pytest.mark.parametrize("whole_group", [False, True])
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-async def test_a_stop_with_calls_up_leaves_nothing_behind(ending: signal.Signals) -> None:
+async def test_a_stop_with_calls_up_leaves_nothing_behind(ending: signal.Signals, whole_group: bool) -> None:
     process = await start()
     assert process.stdout is not None
     address = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().split()[-1]
@@ -65,7 +67,7 @@ async def test_a_stop_with_calls_up_leaves_nothing_behind(ending: signal.Signals
     children = children_of(process.pid)
     segments = [name for name in os.listdir("/dev/shm") if name.startswith(f"{SEGMENT_PREFIX}{process.pid}_")]
     assert len(segments) == 4
-    process.send_signal(ending)
+    (os.killpg if whole_group else os.kill)(process.pid, ending)
     _, errors = await asyncio.wait_for(process.communicate(), 20)
     assert "resource_tracker" not in errors.decode()
     assert "Traceback" not in errors.decode()

@@ -123,6 +123,21 @@ async def test_closing_in_the_middle_of_a_picture_is_clean(pool: WorkerPool) -> 
     assert pool.leases == 0
 
 
+async def test_a_publisher_who_leaves_before_a_worker_took_it_over_harms_nobody(pool: WorkerPool) -> None:
+    leases = [pool.open(CONFIG, 64) for _ in range(2)]
+    await asyncio.gather(*(numbers(lease, 1) for lease in leases))
+    pids = pool.pids
+    for worker in pool._workers:
+        gone = pool.open(CONFIG, 64)
+        order = gone.open_order()
+        await gone.close()
+        worker.connection.send(order)
+    for lease in leases:
+        assert (await numbers(lease, 1))[0][1:] == (1, "p")
+        await lease.close()
+    assert (pool.pids, pool.replaced) == (pids, 0)
+
+
 async def test_publishers_are_shared_out_and_move_to_a_new_worker(pool: WorkerPool) -> None:
     leases = [pool.open(CONFIG, 64) for _ in range(4)]
     await asyncio.gather(*(numbers(lease, 1) for lease in leases))
