@@ -216,6 +216,8 @@ void GroupSearch::fit_affine(const Cell& cell, const Flow& flow, int px, std::ve
 void GroupSearch::begin_trials(const Cell& cell, Scratch& s) const {
     s.before.clear();
     for (const int slot : cell.slots) s.before.push_back(e_.geometry(slot));
+    const bool additive = std::any_of(s.before.begin(), s.before.end(), [](const Geometry& g) { return g.additive; });
+    s.planes.planes_used = additive ? 7 : 4;
     const Window& w = cell.window;
     s.planes.window = w;
     s.planes.stride = (w.x1 - w.x0 + 2 * kRowPadding + 15) / 16 * 16;

@@ -65,6 +65,7 @@ struct Columns {
 // Scratch of a group trial: what goes when the group's splats are taken out, over a window.
 struct GroupScratch {
     float* planes[7];   // removed w c (3), removed w, removed additive (3); each [window height, stride]
+    int planes_used;    // 7, or 4 where no splat of the group is additive
     int* touched;       // [window height, 2] first and one past the last column that removing touches
     float* row;         // [7, stride], one row while a trial runs
     Columns* columns;   // [splats], of the splats that cross that row ...

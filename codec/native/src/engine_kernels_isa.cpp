@@ -253,7 +253,7 @@ void group_remove(const CanvasView& canvas, GroupScratch& scratch, const Geometr
     const vint lanes = lane_indices();
     const Window& win = scratch.window;
     const size_t size = static_cast<size_t>(win.y1 - win.y0) * scratch.stride;
-    for (float* plane : scratch.planes) std::fill_n(plane, size, 0.f);
+    for (int p = 0; p < scratch.planes_used; ++p) std::fill_n(scratch.planes[p], size, 0.f);
     for (int y = win.y0; y < win.y1; ++y) {
         int* touched = scratch.touched + 2 * (y - win.y0);
         touched[0] = win.x1;
@@ -271,6 +271,7 @@ void group_remove(const CanvasView& canvas, GroupScratch& scratch, const Geometr
 }
 
 // Squared error gained in one row, columns x0..x1, by what is in scratch.row.
+template <bool kAdditive>
 inline double row_change(const CanvasView& canvas, const GroupScratch& scratch, int y, int x0, int x1, vint lanes) {
     const Row at = row_of(canvas, y);
     const float* row[7];
@@ -283,7 +284,8 @@ inline double row_change(const CanvasView& canvas, const GroupScratch& scratch, 
         const vfloat inverse = 1.f / weight;
         const vint inside = lanes + x < x1;
         for (int k = 0; k < 3; ++k) {
-            vfloat d = (load(row[k] + x) - load(at.picture[k] + x) * added) * inverse + load(row[4 + k] + x);
+            vfloat d = (load(row[k] + x) - load(at.picture[k] + x) * added) * inverse;
+            if (kAdditive) d += load(row[4 + k] + x);
             d = inside ? d : vfloat{};
             (k ? chroma : luma) += d * (d + 2.f * load(at.error[k] + x));
         }
@@ -308,14 +310,15 @@ double group_trial(const CanvasView& canvas, const GroupScratch& scratch, const 
         }
         if (x0 >= x1) continue;
         float* row[7];
-        for (int p = 0; p < 7; ++p) {
-            row[p] = scratch.row + p * scratch.stride;
+        for (int p = 0; p < 7; ++p) row[p] = scratch.row + p * scratch.stride;
+        for (int p = 0; p < scratch.planes_used; ++p) {
             const float* removed = scratch.planes[p] + (y - win.y0) * scratch.stride;
             for (int x = x0 - win.x0; x < x1 - win.x0 + LANES; x += LANES) store(row[p] + x, load(removed + x));
         }
         for (int i = 0; i < crossing; ++i)
             add_row(geometries[scratch.crossing[i]], scratch.columns[i], 1.f, row, win.x0, lanes);
-        total += row_change(canvas, scratch, y, x0, x1, lanes);
+        total += scratch.planes_used == 7 ? row_change<true>(canvas, scratch, y, x0, x1, lanes)
+                                          : row_change<false>(canvas, scratch, y, x0, x1, lanes);
     }
     return total * row_step;
 }
