@@ -163,6 +163,8 @@ def _decoded_states(reader: SplatvReader, wanted: range) -> Iterator[Decoder]:
 
 def _frames_within(frames: slice, count: int) -> range:
     """Return the frames asked for that the file has; raises MediaError where it has none of them."""
+    if count == 0:
+        raise MediaError("expected a file with at least one whole frame, it holds none")
     wanted = range(count)[frames]
     if not wanted:
         asked = f"{frames.start or 0}:{'' if frames.stop is None else frames.stop}"
