@@ -146,8 +146,6 @@ class Call:
         publisher = self._publishers.pop(session.id, None)
         if publisher is not None:
             await publisher.close()
-        if not self._sessions:
-            self._on_empty(self)
 
     async def _closed(self) -> None:
         """Wait until all that is being freed is free."""
@@ -155,10 +153,19 @@ class Call:
             await asyncio.wait(self._closings)
 
     def _close_later(self, work: Coroutine[Any, Any, object]) -> None:
-        """Run a task that frees something: never cancelled, but awaited by `close`."""
+        """Run a task that frees something: never cancelled, but awaited by `close`.
+
+        The room is empty when the last of them is done: forgotten sooner, nobody would wait for it at the end.
+        """
+
+        def done(task: asyncio.Task[object]) -> None:
+            self._closings.discard(task)
+            if not self._closings and not self._sessions:
+                self._on_empty(self)
+
         task = asyncio.create_task(work)
         self._closings.add(task)
-        task.add_done_callback(self._closings.discard)
+        task.add_done_callback(done)
 
     # what sessions tell (CallEvents)
 

@@ -41,6 +41,7 @@ CHANNEL_LABEL = "splat"
 START_BITRATE_KBPS = 1500  # Chromium's first guess for its camera; no minimum, that would pin the uplink
 OPUS_PARAMETERS = {"minptime": 10, "useinbandfec": 1, "usedtx": 1, "maxaveragebitrate": 32000}
 MAX_MEDIA_LINES = 64
+DIGESTS = frozenset({"sha-256", "sha-384", "sha-512"})  # of certificates, that aiortc checks
 FEEDBACK_S = 0.02
 NTP_EPOCH_S = 2208988800  # 1970 in NTP's seconds
 VIDEO_TIME_BASE = Fraction(1, 90_000)
@@ -269,6 +270,10 @@ class _Connection:
         for line in media:
             if line.dtls is None or not line.dtls.fingerprints or line.ice is None:
                 raise OfferError("offer", "media line without ICE or DTLS parameters", got=f"m={line.kind}")
+            digests = [fingerprint.algorithm for fingerprint in line.dtls.fingerprints]
+            if not DIGESTS.intersection(name.lower() for name in digests):
+                expected, got = " or ".join(sorted(DIGESTS)), ", ".join(digests)[:120]
+                raise OfferError("offer", "media line without a fingerprint of use", expected=expected, got=got)
             if line.kind == "video" and not any(codec.mimeType.lower() == "video/vp8" for codec in line.rtp.codecs):
                 names = ", ".join(codec.mimeType for codec in line.rtp.codecs)[:120]
                 raise OfferError("offer", "video line without VP8", expected="video/VP8", got=names or "no codec")
