@@ -103,6 +103,7 @@ class WorkerPool:
         self._keys = count()
         self._workers: list[_Worker] = []
         self._homeless: list[Lease] = []
+        self._endings: set[asyncio.Future[None]] = set()  # of dead workers
         self._restarts: set[asyncio.TimerHandle] = set()
         self._failures = 0
         self._closed = False
@@ -136,7 +137,7 @@ class WorkerPool:
                 worker.connection.send(Stop())
             except OSError:
                 logger.debug("worker %s is gone already", worker.process.pid)
-        await asyncio.gather(*(asyncio.to_thread(_end, worker) for worker in workers))
+        await asyncio.gather(*self._endings, *(asyncio.to_thread(_end, worker) for worker in workers))
 
     def kill(self) -> None:
         """Kill all workers where there was no time for `close`; they take no notice of anything milder."""
@@ -252,9 +253,10 @@ class WorkerPool:
             return
         self._workers.remove(worker)
         self._detach(worker)
-        worker.connection.close()
-        worker.process.join(0)
         logger.warning("encode worker %s died, %d publishers move", worker.process.pid, len(worker.leases))
+        ending = asyncio.ensure_future(asyncio.to_thread(_end, worker))  # its pipe ends a moment before the process
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
         self.replaced += 1
         for lease in worker.leases.values():
             if lease.in_flight is not None and not lease.in_flight.done():

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -64,9 +65,11 @@ async def test_a_killed_worker_is_replaced_and_goes_on(pool: WorkerPool) -> None
     leases = [pool.open(CONFIG, 64) for _ in range(2)]
     for lease in leases:
         await numbers(lease, 3)
-    for pid in pool.pids:
+    pids = pool.pids
+    for pid in pids:
         os.kill(pid, 9)
     await until(lambda: pool.replaced == 2)
+    await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     for lease in leases:
         assert await numbers(lease, 2) == [(0, 3, "p"), (0, 4, "p")]
         snapshot = lease.state.read()
