@@ -95,6 +95,17 @@ def test_duplicates_and_late_packets_are_ignored() -> None:
     assert len(push_all(buffer, made + made)) == 3
 
 
+def test_losses_are_bounded_however_they_add_up() -> None:
+    buffer = UplinkBuffer()
+    sequence = 0
+    for step in (1, UplinkBuffer.MAX_PACKETS, *[2] * 2000):
+        sequence += step
+        buffer.push(UplinkPacket(sequence % 65536, 0, False, True, KEY), 0.0)
+        assert len(buffer._losses) <= UplinkBuffer.MAX_PACKETS
+        assert len(buffer._packets) <= UplinkBuffer.MAX_PACKETS
+    assert len(buffer.poll(0.0).nack) <= UplinkBuffer.MAX_PACKETS
+
+
 @given(
     st.lists(
         st.builds(
