@@ -20,6 +20,7 @@ __all__ = ["EXIT_BAD_INPUT", "main"]
 
 EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
+_REPORT_COLUMNS = 120  # of reports that go to a file or a pipe
 _COMMANDS_GROUP = "splatcall.commands"  # entry points of other packages that add a command
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -146,7 +147,10 @@ def _run_info(arguments: argparse.Namespace) -> int:
 def _run_bench_speed(arguments: argparse.Namespace) -> int:
     from codec.bench.speed import run_speed
 
-    run_speed(arguments.clip, arguments.frames, arguments.prototype, arguments.json, Console())
+    console = Console()
+    if not console.is_terminal:  # its tables would be cut to 80 columns
+        console = Console(width=_REPORT_COLUMNS)
+    run_speed(arguments.clip, arguments.frames, arguments.prototype, arguments.json, console)
     return 0
 
 
