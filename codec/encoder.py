@@ -30,7 +30,7 @@ _SPARE_BLOCKS = 0.12  # of the blocks a key frame fills, for births
 _CALM_SHARE = 0.1  # changed splats below which a scene is calm
 _KEY_PLANS = {
     "best": KeyPlan(),
-    "live": KeyPlan(iterations=40, quantized_iterations=0, refit_iterations=0, sweeps=3, start_factor=0.8),
+    "live": KeyPlan(iterations=40, quantized_iterations=0, refit_iterations=0, sweeps=4, start_factor=0.8),
 }
 _PACK_RESERVE_MS = 1.5  # kept back of a budget for packing at first; then follows what packing took
 _CALM_TABLES, _MOVING_TABLES = 1, 2  # table sets of P-frames (see bitstream/train_tables.py); key frames take set 0

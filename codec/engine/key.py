@@ -33,7 +33,7 @@ class KeyPlan:
     iterations: int = 150  # of Adam from the start
     quantized_iterations: int = 40  # the last of them, with the quantiser in the forward pass
     refit_iterations: int = 40  # of Adam on the survivors, after the third sweep
-    sweeps: int = 7
+    sweeps: int = 10
     start_factor: float = 1.0  # on the number of splats at the start
 
 
