@@ -53,12 +53,13 @@ class MediaPipeDetector:
 
     def close(self) -> None:
         """Free what MediaPipe holds. While the interpreter ends, MediaPipe cannot, and the process frees it anyway."""
-        for task in (self._faces, self._person):
-            try:
-                task.close()
-            except RuntimeError as error:
-                if "shutdown" not in str(error):
-                    raise
+        with _native_stderr_silenced():
+            for task in (self._faces, self._person):
+                try:
+                    task.close()
+                except RuntimeError as error:
+                    if "shutdown" not in str(error):
+                        raise
 
 
 @contextlib.contextmanager
