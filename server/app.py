@@ -209,7 +209,8 @@ async def _serve_socket(socket: WebSocket, hub: Hub) -> None:
 async def _read(socket: WebSocket, hub: Hub, signalling: Signalling, seat: _Seat) -> None:
     """Carry out a client's messages from join to leave; its errors end it and nothing else."""
     try:
-        join = await asyncio.wait_for(_receive_join(socket), JOIN_WAIT_S)
+        async with asyncio.timeout(JOIN_WAIT_S):
+            join = await _receive_join(socket)
         check_token(hub.settings.token_secret, join.token, join.room)
         seat.call, seat.session = hub.join(join, signalling)
         await _serve_messages(socket, seat.session)
@@ -258,8 +259,10 @@ async def _write(socket: WebSocket, signalling: Signalling) -> None:
     """Send what is queued, then close; a client that takes nothing for a while is given up."""
     try:
         while (text := await signalling.next()) is not None:
-            await asyncio.wait_for(socket.send_text(text), SEND_WAIT_S)
-        await asyncio.wait_for(socket.close(signalling.close_code), SEND_WAIT_S)
+            async with asyncio.timeout(SEND_WAIT_S):
+                await socket.send_text(text)
+        async with asyncio.timeout(SEND_WAIT_S):
+            await socket.close(signalling.close_code)
     except (WebSocketDisconnect, RuntimeError, OSError, TimeoutError):
         logger.debug("a client went away while it was written to")
 

@@ -51,13 +51,15 @@ class Lease:
         if self.in_flight is not None:
             raise ServerStateError("one picture in flight at most")
         self.config = config
-        future = self.in_flight = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[EncodedFrame] = asyncio.get_running_loop().create_future()
+        self.in_flight = future
         try:
             self._filling = asyncio.ensure_future(asyncio.to_thread(self._fill, rgb_writer))
             await asyncio.shield(self._filling)
             self.ticket += 1
             self._pool.submit(self, Encode(self.key, self.ticket, config, budget_ms))
-            return await asyncio.wait_for(future, HUNG_S)
+            async with asyncio.timeout(HUNG_S):  # wait_for would lose a cancellation that comes with the frame
+                return await future
         except TimeoutError:
             self._pool.kill_worker_of(self)
             raise WorkerError(f"no frame within {HUNG_S} s, worker killed") from None

@@ -37,7 +37,10 @@ async def first_picture(page: CallPage) -> dict[str, Any]:
 
     async def shown() -> dict[str, Any] | None:
         ready = await page.page.evaluate("() => Boolean(window.splatcall)")
-        participants = (await page.stats())["participants"] if ready else []
+        stats: dict[str, Any] = await page.stats() if ready else {"join_ms": None}
+        participants: list[dict[str, Any]] = (
+            [] if stats["join_ms"] is None else stats["participants"]
+        )  # none is drawn before that
         return next((person for person in participants if person["frames"] > 0 and person["width"]), None)
 
     found: dict[str, Any] = await until(shown)

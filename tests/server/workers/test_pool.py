@@ -126,6 +126,23 @@ async def test_closing_in_the_middle_of_a_picture_is_clean(pool: WorkerPool) -> 
     assert pool.leases == 0
 
 
+async def test_a_cancellation_that_comes_with_the_frame_is_not_lost(pool: WorkerPool) -> None:
+    lease = pool.open(CONFIG, 64)
+
+    async def encode_for_ever() -> None:
+        while True:
+            await lease.encode(fill(100), CONFIG, 20.0)
+
+    task = asyncio.create_task(encode_for_ever())
+    while lease.in_flight is None:
+        await asyncio.sleep(0)
+    lease.in_flight.add_done_callback(lambda _: task.cancel())
+    done, _ = await asyncio.wait({task}, timeout=10)
+    assert task in done
+    assert task.cancelled()
+    await lease.close()
+
+
 async def test_a_publisher_who_leaves_before_a_worker_took_it_over_harms_nobody(pool: WorkerPool) -> None:
     leases = [pool.open(CONFIG, 64) for _ in range(2)]
     await asyncio.gather(*(numbers(lease, 1) for lease in leases))
