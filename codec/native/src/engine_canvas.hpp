@@ -64,7 +64,6 @@ public:
 
     const CanvasView& view() const { return view_; }
     const EngineKernels& kernels() const { return kernels_; }
-    const float* target(int channel) const { return target_[current_][channel]; }
     int width() const { return view_.width; }
     int height() const { return view_.height; }
     ThreadPool& pool() const { return pool_; }

@@ -15,8 +15,7 @@ const TableCost& find(const TableCosts& tables, const std::string& name) {
 }  // namespace
 
 PCosts::PCosts(const TableCosts& t)
-    : present(find(t, "present")),
-      cell_on(find(t, "cell_on")),
+    : cell_on(find(t, "cell_on")),
       cell_any(find(t, "cell_any")),
       cell_vector(find(t, "cell_vector")),
       cell_affine_on(find(t, "cell_affine_on")),

@@ -4,9 +4,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "engine_pframe.hpp"
-#include "engine_sweep.hpp"
-
 namespace splatcall {
 namespace {
 
@@ -20,13 +17,8 @@ constexpr float kLeastGain = 1e-3f;
 constexpr int kMapCell = 16;
 constexpr float kMostShape = 126;
 
-constexpr int kAll[8] = {0, 1, 2, 3, 4, 5, 6, 7}, kColor[3] = {5, 6, 7}, kPlaceColor[5] = {0, 1, 5, 6, 7},
-              kShapeColor[6] = {2, 3, 4, 5, 6, 7};
-struct Subset {
-    const int* fields;
-    int count;
-};
-constexpr Subset kSubsets[4] = {{kAll, 8}, {kColor, 3}, {kPlaceColor, 5}, {kShapeColor, 6}};
+constexpr int kShapeColor[6] = {2, 3, 4, 5, 6, 7};
+constexpr FieldSubset kSubsets[4] = {{kAllFields, 8}, {kColorFields, 3}, {kPlaceColorFields, 5}, {kShapeColor, 6}};
 
 int clamp(int v, int low, int high) { return std::min(std::max(v, low), high); }
 int floor_div(int a, int b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
@@ -284,17 +276,14 @@ void KeyEngine::visit(int index, const SweepItem& item, SweepKind kind) {
     const int k = size_class(f[2]);
     float unit[8], gradient[8], hessian[64];
     for (int i = 0; i < 8; ++i) unit[i] = step_of(i, k) * kUnit[i];
-    for (int i = 0; i < 8; ++i) {
-        gradient[i] = v.gradient[i] * unit[i];
-        for (int j = 0; j < 8; ++j) hessian[i * 8 + j] = v.hessian[i * 8 + j] * unit[i] * unit[j];
-    }
+    scale_model(v.gradient, v.hessian, unit, gradient, hessian);
     const float reach = std::max(1.5f, .7f * std::exp(f[2] * kUnit[2]));
     const float limit[8] = {reach, reach, .5f, .5f, .5f, 50, 50, 50};
     Candidate candidates[5];
     std::copy_n(f, 8, candidates[0].f);
     descend(v, candidates[0]);
     int count = 1;
-    for (const Subset& subset : kSubsets) {
+    for (const FieldSubset& subset : kSubsets) {
         float step[8];
         solve_step(hessian, gradient, subset.fields, subset.count, step);
         Candidate& c = candidates[count++];

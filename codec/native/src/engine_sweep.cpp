@@ -12,13 +12,8 @@ constexpr float kNearlyPaid = .6f;   // share of its cost a splat must have gain
 constexpr float kRisenBits = 3;      // rise of a block's error, in bits, from which its splats are looked at
 constexpr float kLeastGain = 1e-3f;
 
-constexpr int kAll[8] = {0, 1, 2, 3, 4, 5, 6, 7}, kColor[3] = {5, 6, 7}, kPlaceColor[5] = {0, 1, 5, 6, 7},
-              kGeometry[5] = {0, 1, 2, 3, 4};
-struct Subset {
-    const int* fields;
-    int count;
-};
-constexpr Subset kSubsets[4] = {{kAll, 8}, {kColor, 3}, {kPlaceColor, 5}, {kGeometry, 5}};
+constexpr int kGeometry[5] = {0, 1, 2, 3, 4};
+constexpr FieldSubset kSubsets[4] = {{kAllFields, 8}, {kColorFields, 3}, {kPlaceColorFields, 5}, {kGeometry, 5}};
 constexpr int kParts[4] = {0, 2, 5, 8};  // mean, shape, colour as ranges of fields
 
 bool any(const int delta[8]) {
@@ -26,30 +21,6 @@ bool any(const int delta[8]) {
 }
 
 }  // namespace
-
-void solve_step(const float* hessian, const float* gradient, const int* fields, int count, float step[8]) {
-    double m[8][9];
-    for (int i = 0; i < count; ++i) {
-        for (int j = 0; j < count; ++j) m[i][j] = hessian[fields[i] * 8 + fields[j]];
-        m[i][i] = m[i][i] * 1.02 + 1e-2;
-        m[i][count] = -gradient[fields[i]];
-    }
-    for (int i = 0; i < count; ++i) {
-        const double pivot = std::fabs(m[i][i]) < 1e-9 ? 1e-9 : m[i][i];
-        for (int r = i + 1; r < count; ++r) {
-            const double f = m[r][i] / pivot;
-            if (f == 0) continue;
-            for (int j = i; j <= count; ++j) m[r][j] -= f * m[i][j];
-        }
-        m[i][i] = pivot;
-    }
-    std::fill_n(step, 8, 0.f);
-    for (int i = count - 1; i >= 0; --i) {
-        double rest = m[i][count];
-        for (int j = i + 1; j < count; ++j) rest -= m[i][j] * step[fields[j]];
-        step[fields[i]] = static_cast<float>(rest / m[i][i]);
-    }
-}
 
 Sweep::Sweep(PEngine& engine, PResult& result, double budget_share)
     : e_(engine),
@@ -132,10 +103,7 @@ void Sweep::load_model(Visit& v) const {
     canvas.kernels().quadratic(canvas.view(), v.now, make_shape_forms(f, v.now), model);
     float unit[8];
     for (int k = 0; k < 8; ++k) unit[k] = e_.steps_.of(k) * kUnit[k];
-    for (int k = 0; k < 8; ++k) {
-        v.gradient[k] = model.gradient[k] * unit[k];
-        for (int j = 0; j < 8; ++j) v.hessian[k * 8 + j] = model.hessian[k * 8 + j] * unit[k] * unit[j];
-    }
+    scale_model(model.gradient, model.hessian, unit, v.gradient, v.hessian);
     const float sigma = std::exp(f[2] * kUnit[2]);
     const int reach = static_cast<int>(std::max(1.f, .5f * sigma) * 2.f / unit[0]);
     for (int k = 0; k < 8; ++k) v.limit[k] = k < 2 ? reach : k < 5 ? 4 : static_cast<int>(60 / unit[k]);
@@ -263,7 +231,7 @@ void Sweep::visit(int slot, const SweepItem& item, int index) {
     load_model(v);
     matrices_.fetch_add(1, std::memory_order_relaxed);
     float step[8];
-    solve_step(v.hessian, v.gradient, kAll, 8, step);
+    solve_step(v.hessian, v.gradient, kAllFields, 8, step);
     float gain = 0;
     for (int k = 0; k < 8; ++k) gain -= .5f * v.gradient[k] * step[k];
     const float least = v.lambda * (v.activation + 2);
@@ -277,7 +245,7 @@ void Sweep::visit(int slot, const SweepItem& item, int index) {
         QuadraticWalk walk(v.gradient, v.hessian);
         candidates[count++].cost = predict(v, candidates[0].delta, walk);
     }
-    for (const Subset& subset : kSubsets) {
+    for (const FieldSubset& subset : kSubsets) {
         if (count > (was ? 1 : 0)) solve_step(v.hessian, v.gradient, subset.fields, subset.count, step);
         Candidate& c = candidates[count++];
         for (int k = 0; k < 8; ++k) {

@@ -65,7 +65,4 @@ private:
     int tile_columns_, tile_rows_;
 };
 
-// Solves the damped model for the fields listed; the others stay 0. hessian [8, 8] row-major.
-void solve_step(const float* hessian, const float* gradient, const int* fields, int count, float step[8]);
-
 }  // namespace splatcall
