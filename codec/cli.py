@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from codec import __version__
-from codec.cli_values import frame_range, positive_number, positive_whole, quality_number, region, size
+from codec.cli_values import frame_range, positive_number, positive_whole, quality_number, region, size, whole
 from codec.errors import CodecError, MediaError
 
 __all__ = ["EXIT_BAD_INPUT", "main"]
@@ -71,6 +71,14 @@ def _add_encode(commands: Commands) -> None:
     parser.add_argument(
         "--patch-every", type=positive_number, metavar="S", help="store a patch to seek by every S seconds"
     )
+    parser.add_argument("--threads", type=positive_whole, metavar="N", help="1..64 (default: one a core)")
+    parser.add_argument("--seed", type=whole, default=0, metavar="N", help="of every random choice (default 0)")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        metavar="FILE",
+        help="the work of every picture: written, or where FILE exists done again for the same bytes",
+    )
     parser.add_argument("--stats", type=Path, metavar="F.json", help="write figures of every frame")
     parser.set_defaults(run=_run_encode)
 
@@ -115,6 +123,9 @@ def _run_encode(arguments: argparse.Namespace) -> int:
         latency_ms=arguments.latency_ms,
         importance=not arguments.no_importance,
         patch_every_s=arguments.patch_every,
+        seed=arguments.seed,
+        work=arguments.work,
+        **({} if arguments.threads is None else {"threads": arguments.threads}),
     )
     if arguments.stats and not arguments.stats.parent.is_dir():
         raise MediaError(f"{arguments.stats}: cannot be written: no folder {arguments.stats.parent}")

@@ -6,7 +6,7 @@ import re
 
 from codec.config import MAX_PICTURE_PX
 
-__all__ = ["frame_range", "positive_number", "positive_whole", "quality_number", "region", "size"]
+__all__ = ["frame_range", "positive_number", "positive_whole", "quality_number", "region", "size", "whole"]
 
 
 def size(text: str) -> tuple[int, int]:
@@ -47,6 +47,13 @@ def positive_whole(text: str) -> int:
     """Parse a whole number of at least 1."""
     if not re.fullmatch(r"\d{1,9}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got '{text}'")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """Parse a whole number of at least 0."""
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got '{text}'")
     return int(text)
 
 

@@ -19,7 +19,8 @@ from codec.rate_control import BitrateControl, LambdaPair, lambda_of_quality, rh
 from codec.scene import SceneCutTest
 from codec.slots import blocks_for
 from codec.state import apply_frame, state_hash
-from codec.types import EncodedFrame, EpochRecord, FloatArray, FrameStats, PCommands, SplatState
+from codec.types import EncodedFrame, EpochRecord, FloatArray, FrameStats, FrameWork, PCommands, SplatState
+from codec.work import WorkCalibrator
 
 __all__ = ["Encoder"]
 
@@ -65,6 +66,7 @@ class Encoder:
         self._frames_since_key = 0
         self._share_changed = 1.0
         self._pack_ms = _PACK_RESERVE_MS
+        self._calibrator = WorkCalibrator(config.threads)
         self._hashed_at = time.perf_counter()
         self.state: SplatState | None = state
         self.last_changed = np.full(0 if state is None else state.epoch.slots, -1, np.int64)
@@ -72,12 +74,19 @@ class Encoder:
             self._adopt(state)
 
     def encode(
-        self, rgb: npt.NDArray[np.uint8], *, budget_ms: float | None = None, force_key: bool = False
+        self,
+        rgb: npt.NDArray[np.uint8],
+        *,
+        budget_ms: float | None = None,
+        force_key: bool = False,
+        work: FrameWork | None = None,
     ) -> EncodedFrame:
         """Encode the next picture, uint8 [H, W, 3].
 
         budget_ms bounds the wall time of a P-frame, the most useful work first; by default `latency_ms` where the
-        effort is "live" and nothing where it is "best". Raises ConfigError for a picture of another size.
+        effort is "live" and nothing where it is "best". With `work`, as an earlier run of the same pictures and
+        options gave it, that bounds the frame instead and its bytes are the same. Raises ConfigError for a picture of
+        another size.
         """
         started, cpu_started = time.perf_counter(), time.process_time()
         self._check(rgb)
@@ -91,7 +100,7 @@ class Encoder:
             frame = self._encode_key(rgb, weights, stages)
         else:
             deadline = None if budget_ms is None else started + budget_ms / 1000
-            frame = self._encode_p(rgb, luma, weights, deadline, stages)
+            frame = self._encode_p(rgb, luma, weights, deadline, work, stages)
         self._luma = luma
         self._frames += 1
         stats = replace(
@@ -170,6 +179,7 @@ class Encoder:
         luma: npt.NDArray[np.uint8],
         weights: FloatArray,
         deadline: float | None,
+        work: FrameWork | None,
         stages: dict[str, float],
     ) -> EncodedFrame:
         """Move the state nearer to the picture."""
@@ -181,17 +191,20 @@ class Encoder:
         engine.set_target(rgb)
         flows = self._flows(luma)
         stages["flow"] = (time.perf_counter() - started) * 1000
-        lambda_map, plan, before = lambda_map_of(weights), self._plan(deadline), state.copy()
+        lambda_map, plan, before = lambda_map_of(weights), self._plan(deadline, work), state.copy()
+        assert plan.work is not None
         commands, figures = engine.encode(flows, lambda_map, plan)
         stages.update(figures.stages_ms)
+        self._calibrator.note(figures)
+        done = replace(plan.work, cut=figures.cut)
         started = time.perf_counter()
         try:
-            parts = self._pack_p(before, commands)
+            parts = self._pack_p(before, commands, done.hashed)
         except StreamStateError:
             logger.info("frame %d: its cells do not fit into one part, coded again without", state.frame_number + 1)
             engine.load(before)
-            commands, figures = engine.encode([], lambda_map, replace(plan, cell_shift=False))
-            parts = self._pack_p(before, commands)
+            commands, figures = engine.encode([], lambda_map, _without_cells(plan))
+            parts = self._pack_p(before, commands, done.hashed)
         number = state.frame_number
         self.last_changed[np.any(before.splats != state.splats, axis=1)] = number
         self._note_p(figures)
@@ -201,15 +214,15 @@ class Encoder:
         stages["pack"] = (time.perf_counter() - started) * 1000
         self._pack_ms += 0.2 * (stages["pack"] - self._pack_ms)
         frame = self._frame("p", parts, None, size, figures.changed)
-        return replace(frame, unvisited=figures.unvisited)
+        return replace(frame, unvisited=figures.unvisited, work=done)
 
-    def _pack_p(self, before: SplatState, commands: PCommands) -> tuple[bytes, ...]:
+    def _pack_p(self, before: SplatState, commands: PCommands, hashed: bool) -> tuple[bytes, ...]:
         """Bring the state to what the engine holds and return the frame that leads there from the one before."""
         assert self.state is not None
         assert self._engine is not None
         self._engine.store(self.state)
         self.state.frame_number = before.frame_number + 1
-        hash16 = state_hash(self.state) if self._hash_due() else None
+        hash16 = state_hash(self.state) if hashed else None
         table_set = _CALM_TABLES if self._share_changed < _CALM_SHARE else _MOVING_TABLES
         return serialize_p(before, self.state.frame_number, commands, table_set, hash16=hash16)
 
@@ -222,15 +235,19 @@ class Encoder:
         flows = (self._flow.flow(source, luma) for source in sources)
         return [flow for flow in flows if flow is not None]
 
-    def _plan(self, deadline: float | None) -> PFramePlan:
-        """Return the work of the next P-frame."""
+    def _plan(self, deadline: float | None, work: FrameWork | None) -> PFramePlan:
+        """Return the work of the next P-frame: what was done before where `work` says so, else what the time allows."""
         calm = self._share_changed < _CALM_SHARE
         lambda_ = self._lambdas().p * rhythm_factor(self._frames_since_key, calm)
-        if deadline is None:
-            return PFramePlan(lambda_)
-        left_s = deadline - time.perf_counter() - 1.3 * self._pack_ms / 1000
+        hashed = self._hash_due()
+        clock_s = 0.0
+        if work is None and deadline is not None:
+            clock_s = max(deadline - time.perf_counter() - 1.3 * self._pack_ms / 1000, 0.001)
+            work = self._calibrator.work_for(1000 * clock_s, hashed=hashed)
+        if work is None or work.units == 0:
+            return PFramePlan(lambda_, work=work or FrameWork(hashed=hashed))
         return PFramePlan(
-            lambda_, sweeps=2, group_row_step=2, cell_affine=False, screen=True, budget_s=max(left_s, 0.001)
+            lambda_, sweeps=2, group_row_step=2, cell_affine=False, screen=True, work=work, clock_s=clock_s
         )
 
     def _note_p(self, figures: PFrameFigures) -> None:
@@ -293,6 +310,13 @@ class Encoder:
         self.state = state
         self._engine = PFrameEngine(epoch, self._config.threads)
         self._engine.load(state)
+
+
+def _without_cells(plan: PFramePlan) -> PFramePlan:
+    """Return a quarter of a plan's work for a second try of the same frame without cells."""
+    assert plan.work is not None
+    work = replace(plan.work, units=-(-plan.work.units // 4), cut=-1)
+    return replace(plan, cell_shift=False, work=work, clock_s=0.0)
 
 
 def _luma(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """The error tree of the codec: misuse by us and bad input by others are different errors."""
 
-__all__ = ["BitstreamError", "CodecError", "ConfigError", "MediaError", "StreamStateError"]
+__all__ = ["BitstreamError", "CodecError", "ConfigError", "MediaError", "StreamStateError", "WorkFileError"]
 
 
 class CodecError(Exception):
@@ -21,3 +21,7 @@ class ConfigError(CodecError):
 
 class MediaError(CodecError):
     """A clip or picture cannot be read or written."""
+
+
+class WorkFileError(CodecError):
+    """A file of --work is none, or is of another run."""

@@ -24,6 +24,7 @@ from codec.errors import MediaError
 from codec.media import Clip, open_clip, open_writer
 from codec.render import output_size
 from codec.types import EncodedFrame, FrameStats
+from codec.work_file import open_work
 
 __all__ = ["EncodeOptions", "EncodeReport", "Progress", "decode_clip", "encode_clip"]
 
@@ -45,6 +46,8 @@ class EncodeOptions:
     importance: bool = True
     patch_every_s: float | None = None  # None: no patches
     threads: int = max(1, min(64, os.cpu_count() or 1))
+    seed: int = 0
+    work: Path | None = None  # file of the work of every picture: replayed where it exists, else written
 
     def encoder_config(self, clip: Clip) -> EncoderConfig:
         """Return the configuration for a clip; raises ConfigError where a value is out of range."""
@@ -59,6 +62,7 @@ class EncodeOptions:
             latency_ms=self.latency_ms,
             importance=self.importance,
             threads=self.threads,
+            seed=self.seed,
             **limits,
         )
 
@@ -91,17 +95,24 @@ class EncodeReport:
 def encode_clip(source: Path, output: Path, options: EncodeOptions, progress: Progress) -> EncodeReport:
     """Encode a clip to a .splatv file; the file appears under its name when it is complete.
 
-    Raises MediaError for what is no clip, ConfigError for options out of range.
+    Raises MediaError for what is no clip, ConfigError for options out of range, WorkFileError for a file of the work of
+    another run.
     """
     with open_clip(source, options.size, options.frames) as clip:
         config = options.encoder_config(clip)
         info = SplatvInfo(config.fps, config.width_px, config.height_px)
         patch_frames = _patch_interval(options.patch_every_s, clip.fps)
         stats: list[FrameStats] = []
-        with _appearing(output) as unfinished, unfinished.open("wb") as file, closing(Encoder(config)) as encoder:
+        with (
+            _appearing(output) as unfinished,
+            unfinished.open("wb") as file,
+            closing(Encoder(config)) as encoder,
+            open_work(options.work, config) as work,
+        ):
             writer = SplatvWriter(file, info)
             for picture in clip:
-                frame = encoder.encode(picture)
+                frame = encoder.encode(picture, work=work.of(picture))
+                work.push(frame)
                 _write_frame(writer, frame)
                 if patch_frames and stats and len(stats) % patch_frames == 0 and encoder.state is not None:
                     writer.write_patch(make_patch(encoder.state, None, -1))

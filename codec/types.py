@@ -21,6 +21,7 @@ __all__ = [
     "EpochRecord",
     "FloatArray",
     "FrameStats",
+    "FrameWork",
     "IntArray",
     "KeyCommands",
     "PCommands",
@@ -247,6 +248,20 @@ class ParsedFrame:
 
 
 @dataclass(frozen=True)
+class FrameWork:
+    """What bounded the work of one P-frame: the same again gives the same bytes, whatever the clock says."""
+
+    units: int = 0  # to spend; 0: no limit
+    prices: tuple[int, int, int] = (
+        1,
+        1,
+        1,
+    )  # units of a step of the engine in cells, sweeps and births, each at least 1
+    cut: int = -1  # job from which on the clock kept all others from starting, -1: it did not
+    hashed: bool = False  # the frame carries the state's hash
+
+
+@dataclass(frozen=True)
 class FrameStats:
     """Figures of one encoded frame."""
 
@@ -272,3 +287,4 @@ class EncodedFrame:
     stats: FrameStats
     state_hash: int
     unvisited: int = 0  # splats that the time budget left out
+    work: FrameWork | None = None  # of P-frames

@@ -1,7 +1,8 @@
 """The P-frame engine behind typed calls: a state and a picture in, commands out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +11,15 @@ from codec.bitstream.tables import cost_tables
 from codec.native import _native
 from codec.render import render
 from codec.slots import cell_ranks
-from codec.types import CellLevel, EpochRecord, FloatArray, PCommands, ShiftLevel, SplatState
+from codec.types import CellLevel, EpochRecord, FloatArray, FrameWork, PCommands, ShiftLevel, SplatState
 
 __all__ = ["CHROMA_WEIGHT", "PFrameEngine", "PFrameFigures", "PFramePlan"]
 
+Value = TypeVar("Value")
+
 CHROMA_WEIGHT = 0.7  # of squared error in Cb and Cr against Y, in P-frames
 
+_WORK_STAGES = ("cells", "sweeps", "births")
 _SHARE_OF_DENSITY = (0.01, 0.05)  # changed splats a slot: below the first, density 1; below the second, 2; else 3
 
 
@@ -29,7 +33,8 @@ class PFramePlan:
     group_row_step: int = 1  # rows between those that trials of motion candidates look at
     cell_affine: bool = True
     cell_shift: bool = True
-    budget_s: float = 0.0  # wall time after which the engine stops starting work; 0: none
+    work: FrameWork | None = None  # bounds in work units; None: none
+    clock_s: float = 0.0  # wall time after which the engine starts no more work, whatever its units; 0: none
     screen: bool = False  # look only where the error has risen since the last frame, most first
 
 
@@ -43,6 +48,9 @@ class PFrameFigures:
     matrices: int
     squared_error: float
     stages_ms: dict[str, float]
+    steps: tuple[int, int, int]  # of counted work in cells, sweeps and births
+    worked_ms: tuple[float, float, float]  # wall time of it
+    cut: int  # job from which on nothing started, -1: none
 
 
 class PFrameEngine:
@@ -86,6 +94,7 @@ class PFrameEngine:
 
         flows: px, float32 [2, H, W] each; lambda_map: factor on lambda for each 16 px block, float32 [rows, columns].
         """
+        work = plan.work or FrameWork()
         found, measured = self._engine.encode(
             list(flows),
             lambda_map,
@@ -96,8 +105,11 @@ class PFrameEngine:
             group_row_step=plan.group_row_step,
             cell_affine=plan.cell_affine,
             cell_shift=plan.cell_shift,
-            budget_s=plan.budget_s,
             screen=plan.screen,
+            units=work.units,
+            prices=list(work.prices),
+            cut=work.cut,
+            clock_s=plan.clock_s,
         )
         commands = _commands(found)
         updated = len(commands.update_slots) + len(commands.death_slots)
@@ -108,7 +120,10 @@ class PFrameEngine:
             trials=int(measured["trials"]),
             matrices=int(measured["matrices"]),
             squared_error=measured["squared_error"],
-            stages_ms={name: measured[f"{name}_ms"] for name in ("render", "cells", "sweeps", "births")},
+            stages_ms={name: measured[f"{name}_ms"] for name in ("render", *_WORK_STAGES)},
+            steps=_of_stages(int(measured[f"{name}_steps"]) for name in _WORK_STAGES),
+            worked_ms=_of_stages(measured[f"{name}_worked_ms"] for name in _WORK_STAGES),
+            cut=int(measured["cut"]),
         )
         return commands, figures
 
@@ -135,6 +150,12 @@ def _commands(found: dict[str, object]) -> PCommands:
         death_slots=_ints(found["death_slots"]),
         births=_ints(found["births"]),
     )
+
+
+def _of_stages(values: Iterable[Value]) -> tuple[Value, Value, Value]:
+    """Return one value for each stage of the work."""
+    cells, sweeps, births = values
+    return cells, sweeps, births
 
 
 def _ints(values: object) -> npt.NDArray[np.int32]:

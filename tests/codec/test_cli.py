@@ -126,6 +126,18 @@ def assert_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], exp
     assert all(earlier.startswith(("encoding", "decoding")) for earlier in before)
 
 
+def test_work_is_written_then_done_again(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    work = tmp_path / "work.jsonl"
+    live = ["--no-importance", "--effort", "live", "--threads", "2", "--work", str(work)]
+    for name, latency in (("a.splatv", "3"), ("b.splatv", "500")):
+        assert main(["encode", str(folder / "clip.y4m"), str(tmp_path / name), "--latency-ms", latency, *live]) == 0
+    assert (tmp_path / "a.splatv").read_bytes() == (tmp_path / "b.splatv").read_bytes()
+    assert len(work.read_text().splitlines()) == 1 + FRAMES
+    other = ["encode", str(folder / "clip.y4m"), str(tmp_path / "c.splatv"), *live, "--seed", "1"]
+    assert main(other) == EXIT_BAD_INPUT
+    assert "made with seed 0, this run has 1" in capsys.readouterr().err
+
+
 def test_clips_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no video")

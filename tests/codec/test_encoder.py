@@ -171,6 +171,22 @@ def test_a_budget_tells_what_it_left_out(clip: list[Rgb]) -> None:
     assert encoder.encode(clip[6], budget_ms=5000.0).unvisited == 0
 
 
+@pytest.mark.parametrize("effort", ["best", "live"])
+def test_the_same_work_gives_the_same_bytes(clip: list[Rgb], effort: str) -> None:
+    """Budgets by the clock, some of them cut off by it; then the work that was done, in another order of time."""
+    config = config_for(clip[0], effort=effort, threads=2)
+    budgets_ms = (0.01, 1.0, 2.0, 4.0, 8.0, 30.0, 3.0) if effort == "live" else (None,) * 7
+    encoder = Encoder(config)
+    first = [encoder.encode(clip[0])]
+    first += [encoder.encode(rgb, budget_ms=budget) for rgb, budget in zip(clip[1:8], budgets_ms, strict=True)]
+    encoder = Encoder(config)
+    again = [encoder.encode(rgb, work=frame.work) for rgb, frame in zip(clip[:8], first, strict=True)]
+    assert [frame.parts for frame in again] == [frame.parts for frame in first]
+    assert [frame.work for frame in again] == [frame.work for frame in first]
+    assert first[0].work is None
+    assert all(frame.work is not None and (frame.work.units > 0) == (effort == "live") for frame in first[1:])
+
+
 def test_last_changed_makes_an_exact_patch(clip: list[Rgb], encoder: Encoder) -> None:
     for rgb in clip[:3]:
         encoder.encode(rgb)

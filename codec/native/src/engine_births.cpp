@@ -132,8 +132,8 @@ int BirthSearch::find_block(int x, int y) const {
 void BirthSearch::run() {
     const std::vector<int> blocks = worst_blocks(e_.params_.max_births * kCandidatesPerBirth);
     std::vector<Birth> births(blocks.size());
-    e_.canvas_.pool().parallel_for(static_cast<int>(blocks.size()), [&](int i) {
-        if (!e_.out_of_time()) births[i] = best_birth(blocks[i]);
+    e_.work_.run(e_.canvas_.pool(), static_cast<int>(blocks.size()), [&](int i, int) {
+        if (!out_of_work()) births[i] = best_birth(blocks[i]);
     });
     std::stable_sort(births.begin(), births.end(), [](const Birth& a, const Birth& b) { return a.cost < b.cost; });
     int taken = 0;

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine_kernels.hpp"
+#include "engine_counted.hpp"
 #include "thread_pool.hpp"
 
 namespace splatcall {
@@ -63,7 +63,7 @@ public:
     void luma(uint8_t* out) const;
 
     const CanvasView& view() const { return view_; }
-    const EngineKernels& kernels() const { return kernels_; }
+    const CountedKernels& kernels() const { return kernels_; }
     int width() const { return view_.width; }
     int height() const { return view_.height; }
     ThreadPool& pool() const { return pool_; }
@@ -73,7 +73,7 @@ private:
     void for_bands(Fn fn) const;
 
     CanvasView view_{};
-    const EngineKernels& kernels_;
+    CountedKernels kernels_;
     ThreadPool& pool_;
     AlignedFloats memory_;
     float* base_[3];

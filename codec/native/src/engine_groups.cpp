@@ -27,14 +27,13 @@ int median(int a, int b, int c) { return std::max(std::min(a, b), std::min(std::
 
 }  // namespace
 
-GroupSearch::GroupSearch(PEngine& engine, const std::vector<Flow>& flows, PResult& result, double budget_share)
+GroupSearch::GroupSearch(PEngine& engine, const std::vector<Flow>& flows, PResult& result)
     : e_(engine),
       flows_(flows),
       result_(result),
       start_(engine.splats_),
       sums_(engine.vectors_.size()),
       scratch_(engine.canvas_.pool().threads()),
-      budget_share_(budget_share),
       columns16_((engine.width_ + kFinestCell - 1) / kFinestCell),
       rows16_((engine.height_ + kFinestCell - 1) / kFinestCell) {}
 
@@ -50,10 +49,10 @@ void GroupSearch::run() {
         out.vectors.assign(cells * 2, 0);
         out.affine.assign(cells * 4, 0);
     }
-    for (int level = 0; level < kLevels && !flows_.empty() && !out_of_time(); ++level) run_level(level);
+    for (int level = 0; level < kLevels && !flows_.empty() && !e_.work_.over(); ++level) run_level(level);
     for (size_t i = 0; i < sums_.size(); ++i) e_.vectors_[i] = clamp(sums_[i], -4096, 4095);
     for (int level = 0; level < kShiftLevels; ++level)
-        if (e_.params_.cell_shift && !out_of_time()) run_shifts(level);
+        if (e_.params_.cell_shift && !e_.work_.over()) run_shifts(level);
 }
 
 std::vector<GroupSearch::Cell> GroupSearch::make_cells(int px) const {
@@ -250,7 +249,7 @@ float GroupSearch::try_motion(const Cell& cell, int level, Scratch& s, const Mot
 
 void GroupSearch::refine(const Cell& cell, int level, Scratch& s, Motion& best, float& best_cost) const {
     const int step = row_step_of(level, e_.params_.group_row_step), terms = best.turns() ? 6 : 2;
-    for (int pass = 0; pass < 2; ++pass) {
+    for (int pass = 0; pass < 2 && !out_of_work(); ++pass) {
         const Motion center = best;
         for (int k = 0; k < terms; ++k)
             for (const int d : {1, -1}) {
@@ -332,9 +331,9 @@ void GroupSearch::run_level(int level) {
     });
     CellLevelResult& out = result_.cells[level];
     for (const auto& round : disjoint_rounds(windows)) {
-        e_.canvas_.pool().parallel_for(static_cast<int>(round.size()), [&](int i, int worker) {
+        e_.work_.run(e_.canvas_.pool(), static_cast<int>(round.size()), [&](int i, int worker) {
             Cell& cell = cells[round[i]];
-            if (out_of_time() || bits_ > kMostBits || cell.window.x0 >= cell.window.x1 || cell.window.y0 >= cell.window.y1) return;
+            if (out_of_work() || bits_ > kMostBits || cell.window.x0 >= cell.window.x1 || cell.window.y0 >= cell.window.y1) return;
             search(cell, level, scratch_[worker]);
             if (cell.on) commit(cell, level);
         });
@@ -401,9 +400,9 @@ void GroupSearch::run_shifts(int level) {
     out.rows = (e_.height_ + px - 1) / px;
     std::vector<Cell> cells = make_cells(px);
     if (e_.params_.screen) screen(cells, px);
-    e_.canvas_.pool().parallel_for(static_cast<int>(cells.size()), [&](int i, int worker) {
+    e_.work_.run(e_.canvas_.pool(), static_cast<int>(cells.size()), [&](int i, int worker) {
         Cell& cell = cells[i];
-        if (out_of_time()) return;
+        if (out_of_work()) return;
         Window all = e_.window(e_.geometry(cell.slots[0]));
         for (const int slot : cell.slots) all = unite(all, e_.window(e_.geometry(slot)));
         cell.window = all;

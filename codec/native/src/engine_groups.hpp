@@ -7,8 +7,7 @@ namespace splatcall {
 
 class GroupSearch {
 public:
-    // budget_share: of the frame's budget, by when to end.
-    GroupSearch(PEngine& engine, const std::vector<Flow>& flows, PResult& result, double budget_share);
+    GroupSearch(PEngine& engine, const std::vector<Flow>& flows, PResult& result);
     // Works through the levels, coarse to fine, then the shifts; leaves the new vectors in the engine.
     void run();
 
@@ -63,15 +62,12 @@ private:
     void refine(const Cell& cell, int level, Scratch& scratch, Motion& best, float& best_cost) const;
     float try_motion(const Cell& cell, int level, Scratch& scratch, const Motion& motion, int row_step) const;
 
-    bool out_of_time() const { return e_.out_of_time(budget_share_); }
-
     PEngine& e_;
     const std::vector<Flow>& flows_;
     PResult& result_;
     std::vector<int32_t> start_;    // [slots, 9] where each splat was before the cells
     std::vector<int32_t> sums_;     // [rows16, columns16, 2] vectors of this frame so far
     std::vector<Scratch> scratch_;  // one a worker
-    double budget_share_;
     float bits_ = 0;                // spent on cells so far
     int columns16_, rows16_;
 };

@@ -102,6 +102,12 @@ Encoded to_python(const PResult& r) {
     figures["matrices"] = r.matrices;
     figures["unvisited"] = r.unvisited;
     figures["squared_error"] = r.squared_error;
+    const char* const stages[kWorkStages] = {"cells", "sweeps", "births"};
+    for (int stage = 0; stage < kWorkStages; ++stage) {
+        figures[(std::string(stages[stage]) + "_steps").c_str()] = static_cast<double>(r.steps[stage]);
+        figures[(std::string(stages[stage]) + "_worked_ms").c_str()] = r.worked_ms[stage];
+    }
+    figures["cut"] = static_cast<double>(r.cut);
     return Encoded(nb::make_tuple(out, figures));
 }
 
@@ -116,7 +122,8 @@ void load_p(PEngine& e, const Ints2& splats, const Ints3& vectors, const Ints3& 
 }
 
 Encoded encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2& lambda_map, float lambda_, int sweeps,
-                  int max_births, int density, int group_row_step, bool cell_affine, bool cell_shift, double budget_s, bool screen) {
+                  int max_births, int density, int group_row_step, bool cell_affine, bool cell_shift, bool screen, int64_t units, const std::vector<int>& prices, int64_t cut,
+                  double clock_s) {
     check_map(lambda_map, e.canvas());
     std::vector<Flow> fields;
     for (const FlowArray& flow : flows) {
@@ -133,8 +140,12 @@ Encoded encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2&
     params.group_row_step = std::max(1, group_row_step);
     params.cell_affine = cell_affine;
     params.cell_shift = cell_shift;
-    params.budget_s = budget_s;
     params.screen = screen;
+    params.work.units = units;
+    params.work.cut = cut;
+    params.work.clock_s = clock_s;
+    expect(prices.size(), kWorkStages, "prices");
+    for (int stage = 0; stage < kWorkStages; ++stage) params.work.prices[stage] = std::max(1, prices[stage]);
     PResult result;
     {
         nb::gil_scoped_release release;
@@ -171,8 +182,9 @@ void bind_p(nb::module_& m) {
              "Weighted squared error of the state against the target, 0..255 scale.")
         .def("encode", &encode_p, nb::arg("flows"), nb::arg("lambda_map"), nb::arg("lambda_"), nb::arg("sweeps") = 3,
              nb::arg("max_births") = 12, nb::arg("density") = 2, nb::arg("group_row_step") = 1,
-             nb::arg("cell_affine") = true, nb::arg("cell_shift") = true, nb::arg("budget_s") = 0.,
-             nb::arg("screen") = false,
+             nb::arg("cell_affine") = true, nb::arg("cell_shift") = true, nb::arg("screen") = false,
+             nb::arg("units") = 0, nb::arg("prices") = std::vector<int>(kWorkStages, 1), nb::arg("cut") = -1,
+             nb::arg("clock_s") = 0.,
              "Encodes the target; returns the commands and figures. The state inside moves on with them.")
         .def(
             "model",

@@ -14,7 +14,7 @@ namespace {
 constexpr int kMapCell = 16;      // px of a block of lambda and error maps
 constexpr float kUntried = 1e30f;  // gain of a splat that was never looked at
 constexpr float kNoiseShare = .04f;  // of a block's error, by which noise alone may raise it
-constexpr double kCellShare = .5, kSweepShare = .9;  // of the budget, by when cells and sweeps end
+constexpr double kCellShare = .5, kSweepShare = .9;  // of the units, by when cells and sweeps end
 constexpr int kRenderEvery = 16;  // frames after which the float sums are worked out anew
 constexpr float kThinnest = -29, kWidest = 300;  // log-scale minus or plus |e|, 1/64
 
@@ -136,29 +136,39 @@ float PEngine::rise_in(int x_px, int y_px, int size_px) const {
 PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map, const PParams& params) {
     params_ = params;
     lambda_map_ = lambda_map;
-    start_ = Clock::now();
+    const auto start = Clock::now();
+    work_.begin(params.work, start);
     PResult result;
     refresh_canvas();
     measure_blocks(rise_);
     if (rest_error_.size() == rise_.size())
         for (size_t i = 0; i < rise_.size(); ++i) rise_[i] -= (1 + kNoiseShare) * rest_error_[i];
     const auto rendered = Clock::now();
-    GroupSearch(*this, flows, result, kCellShare).run();
+    work_.enter(kCellStage, kCellShare);
+    GroupSearch(*this, flows, result).run();
     const auto grouped = Clock::now();
-    Sweep sweep(*this, result, kSweepShare);
-    for (int i = 0; i < params.sweeps && !(i > 0 && out_of_time(kSweepShare)); ++i) sweep.run(i);
+    work_.enter(kSweepStage, kSweepShare);
+    Sweep sweep(*this, result);
+    for (int i = 0; i < params.sweeps && !(i > 0 && work_.over()); ++i) sweep.run(i);
     sweep.finish();
     const auto swept = Clock::now();
     // Births come last: what the splats that exist could mend is not worth a new one.
-    if (params.max_births > 0 && !out_of_time(kSweepShare)) BirthSearch(*this, result).run();
+    const bool all_swept = !work_.over();
+    work_.enter(kBirthStage, 1);
+    if (params.max_births > 0 && all_swept) BirthSearch(*this, result).run();
     measure_blocks(rest_error_);
     const auto born = Clock::now();
-    result.render_ms = milliseconds(start_, rendered);
+    result.render_ms = milliseconds(start, rendered);
     result.cells_ms = milliseconds(rendered, grouped);
     result.sweeps_ms = milliseconds(grouped, swept);
     result.births_ms = milliseconds(swept, born);
     result.squared_error = 0;
     for (const float error : rest_error_) result.squared_error += error;
+    for (int stage = 0; stage < kWorkStages; ++stage) {
+        result.steps[stage] = work_.steps(static_cast<WorkStage>(stage));
+        result.worked_ms[stage] = work_.worked_ms(static_cast<WorkStage>(stage));
+    }
+    result.cut = work_.cut();
     return result;
 }
 

@@ -10,6 +10,7 @@
 
 #include "engine_canvas.hpp"
 #include "engine_cost.hpp"
+#include "engine_work.hpp"
 
 namespace splatcall {
 
@@ -32,7 +33,7 @@ struct PParams {
     int group_row_step = 1;   // rows skipped in trials of candidates; accepted ones are tried on every row
     bool cell_affine = true;
     bool cell_shift = true;
-    double budget_s = 0;      // 0: no limit
+    WorkBudget work{};
     bool screen = false;      // look only where the error has risen since the last frame, most first
 };
 
@@ -54,6 +55,9 @@ struct PResult {
     double cells_ms = 0, sweeps_ms = 0, births_ms = 0, render_ms = 0;
     int trials = 0, matrices = 0, unvisited = 0;  // unvisited: splats the budget left out in the first sweep
     double squared_error = 0;
+    int64_t steps[kWorkStages] = {};     // of the work that the budget counts, by stage
+    double worked_ms[kWorkStages] = {};  // wall time of that work
+    int64_t cut = -1;                    // see Work::cut()
 };
 
 // Flow from the last frame to this one: [2, height, width] px.
@@ -90,7 +94,7 @@ private:
     friend class GroupSearch;
     friend class Sweep;
     friend class BirthSearch;
-    using Clock = std::chrono::steady_clock;
+    using Clock = Work::Clock;
 
     const int32_t* fields(int slot) const { return &splats_[static_cast<size_t>(slot) * kFields]; }
     int32_t* fields(int slot) { return &splats_[static_cast<size_t>(slot) * kFields]; }
@@ -101,10 +105,6 @@ private:
     // Column or row of a mean in a grid of square cells.
     int column_of(Fields f, int cell_px) const;
     int row_of(Fields f, int cell_px) const;
-    // True once this share of the budget is spent.
-    bool out_of_time(double share = 1) const {
-        return params_.budget_s > 0 && Clock::now() >= start_ + std::chrono::duration<double>(share * params_.budget_s);
-    }
     void refresh_canvas();
     // Squared error of every 16 px block.
     void measure_blocks(std::vector<float>& out) const;
@@ -124,7 +124,7 @@ private:
     std::vector<float> rest_error_, rise_;  // [blocks of 16 px] error when the last frame was done; its rise since
     PParams params_{};
     const float* lambda_map_ = nullptr;
-    Clock::time_point start_;
+    Work work_;
 };
 
 // Saturates fields 0..7 to the ranges of SPEC section 1.

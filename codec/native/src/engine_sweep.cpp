@@ -22,7 +22,7 @@ bool any(const int delta[8]) {
 
 }  // namespace
 
-Sweep::Sweep(PEngine& engine, PResult& result, double budget_share)
+Sweep::Sweep(PEngine& engine, PResult& result)
     : e_(engine),
       result_(result),
       predicted_(engine.splats_),
@@ -32,7 +32,6 @@ Sweep::Sweep(PEngine& engine, PResult& result, double budget_share)
       block_changed_(engine.slots_ / kBlockSlots),
       dirty_(static_cast<size_t>((engine.width_ + kDirtyTile - 1) / kDirtyTile) *
              ((engine.height_ + kDirtyTile - 1) / kDirtyTile)),
-      budget_share_(budget_share),
       tile_columns_((engine.width_ + kDirtyTile - 1) / kDirtyTile),
       tile_rows_((engine.height_ + kDirtyTile - 1) / kDirtyTile) {
     make_plan();
@@ -71,10 +70,10 @@ void Sweep::run(int index) {
         for (size_t b = 0; b < block_changed_.size(); ++b)
             block_changed_[b] = static_cast<int>(
                 std::count(changed_.begin() + b * kBlockSlots, changed_.begin() + (b + 1) * kBlockSlots, 1));
-        e_.canvas_.pool().parallel_for(static_cast<int>(round.size()), [&](int i) {
+        e_.work_.run(e_.canvas_.pool(), static_cast<int>(round.size()), [&](int i, int) {
             const SweepItem& item = plan_.items[round[i]];
             for (const int slot : item.slots) {
-                if (e_.out_of_time(budget_share_)) {
+                if (out_of_work()) {
                     if (index == 0) unvisited_.fetch_add(1, std::memory_order_relaxed);
                     continue;
                 }

@@ -12,8 +12,7 @@ namespace splatcall {
 
 class Sweep {
 public:
-    // budget_share: of the frame's budget, by when to end.
-    Sweep(PEngine& engine, PResult& result, double budget_share);
+    Sweep(PEngine& engine, PResult& result);
     // Sweep number `index` over the splats; later ones visit only what changed around them and what nearly paid.
     void run(int index);
     // Writes updates and deaths into the result.
@@ -60,7 +59,6 @@ private:
     std::vector<std::atomic<uint8_t>> dirty_;  // [tiles of 16 px]
     SweepPlan plan_;
     std::atomic<int> trials_{0}, matrices_{0}, unvisited_{0};
-    double budget_share_;
     float lambda_factor_ = 1;
     int tile_columns_, tile_rows_;
 };

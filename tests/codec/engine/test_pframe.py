@@ -10,39 +10,20 @@ from codec.engine.pframe import CHROMA_WEIGHT
 from codec.native import _native
 from codec.render import reference, to_rgb
 from codec.slots import cell_ranks
-from codec.types import KIND_ADDITIVE, KIND_NORMALISED, EpochRecord, IntArray, PCommands, SplatState
+from codec.types import KIND_ADDITIVE, EpochRecord, IntArray, PCommands, SplatState
+from tests.codec import random_pictures
 
 EPOCH = EpochRecord(0, 96, 80, (30, 1), (4,))
 
 
 def random_state(seed: int, splats: int = 60) -> SplatState:
     """Return a state with this many live splats of both kinds."""
-    rng = np.random.default_rng(seed)
-    state = SplatState.empty(EPOCH)
-    state.base[0] = rng.integers(200, 800, state.base.shape[1:])
-    state.base[1:] = rng.integers(-100, 100, (2, *state.base.shape[1:]))
-    slots = rng.permutation(EPOCH.slots)[:splats]
-    rows = np.column_stack(
-        [
-            rng.integers(-100, 16 * 96 + 100, splats),
-            rng.integers(-100, 16 * 80 + 100, splats),
-            rng.integers(10, 150, splats),
-            rng.integers(-40, 40, splats),
-            rng.integers(-40, 40, splats),
-            rng.integers(0, 1020, splats),
-            rng.integers(-200, 200, splats),
-            rng.integers(-200, 200, splats),
-            np.where(rng.random(splats) < 0.2, KIND_ADDITIVE, KIND_NORMALISED),
-        ]
-    )
-    rows[rows[:, 8] == KIND_ADDITIVE, 5:8] //= 4
-    state.splats[slots] = rows
-    return state
+    return random_pictures.random_state(EPOCH, seed, splats)
 
 
 def random_target(seed: int) -> npt.NDArray[np.uint8]:
     """Return a smooth picture [80, 96, 3]."""
-    return to_rgb(reference.render(random_state(seed + 1000, 40)))
+    return random_pictures.random_target(EPOCH, seed)
 
 
 def ycc_of(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

@@ -1,0 +1,57 @@
+"""The calibrator of work units, on a machine of known speed."""
+
+import numpy as np
+import pytest
+
+from codec.engine import PFrameFigures
+from codec.work import UNITS_A_MS, WorkCalibrator
+
+
+def figures_of(steps: tuple[int, int, int], prices_ns: tuple[float, float, float], overhead_ms: float) -> PFrameFigures:
+    """Return what a frame of so many steps tells on a machine where a step takes so long."""
+    cells, sweeps, births = (count * price / 1e6 for count, price in zip(steps, prices_ns, strict=True))
+    stages = {"cells": cells, "sweeps": sweeps, "births": births, "render": overhead_ms}
+    return PFrameFigures(0, 0, 0, 0, 0.0, stages, steps, (cells, sweeps, births), -1)
+
+
+def test_units_follow_the_machine() -> None:
+    calibrator, rng = WorkCalibrator(2), np.random.default_rng(1)
+    for _ in range(60):
+        steps = tuple(int(count) for count in rng.integers(50_000, 5_000_000, 3))
+        noise = rng.uniform(0.9, 1.1)
+        calibrator.note(figures_of((steps[0], steps[1], steps[2]), (0.6 * noise, 1.5 * noise, 3.0 * noise), 2.0))
+    work = calibrator.work_for(20.0)
+    assert np.array(work.prices) / 1000 == pytest.approx([0.6, 1.5, 3.0], rel=0.1)
+    assert work.units / UNITS_A_MS == pytest.approx(0.9 * 20 - 2, rel=0.03)
+    assert work.cut == -1
+
+
+def test_a_slow_machine_is_believed_sooner_than_a_fast_one() -> None:
+    steps = (1_000_000, 1_000_000, 1_000_000)
+    prices = []
+    for speed in (1.6, 1 / 1.6):
+        calibrator = WorkCalibrator(2)
+        before = calibrator.work_for(10.0).prices[0]
+        calibrator.note(figures_of(steps, (speed * before / 1000,) * 3, 1.0))
+        prices.append(abs(calibrator.work_for(10.0).prices[0] - before) / before)
+    assert prices[0] > 2 * prices[1]
+
+
+def test_a_stall_of_one_frame_does_not_starve_the_next() -> None:
+    calibrator = WorkCalibrator(2)
+    before = calibrator.work_for(10.0).prices
+    calibrator.note(figures_of((1_000_000,) * 3, (500.0,) * 3, 300.0))
+    after = calibrator.work_for(10.0)
+    assert max(after.prices) < 1.5 * max(before)
+    assert after.units > 0.7 * 0.9 * 10 * UNITS_A_MS
+
+
+def test_hardly_any_work_says_nothing_about_its_price() -> None:
+    calibrator = WorkCalibrator(2)
+    before = calibrator.work_for(10.0).prices
+    calibrator.note(figures_of((10, 0, 19_000), (900.0,) * 3, 1.0))
+    assert calibrator.work_for(10.0).prices == before
+
+
+def test_every_frame_gets_some_work() -> None:
+    assert WorkCalibrator(1).work_for(0.0).units > 0
