@@ -66,6 +66,20 @@ class Decoder:
             self._midpoint = replace(state, splats=midpoint_splats(before.splats, state.splats))
         return state
 
+    def preview(self, parts: Sequence[bytes]) -> SplatState:
+        """Return what some parts of a key frame, part 0 among them, show before the others are there.
+
+        The decoder's own state stays as it is: `push_frame` takes the whole frame.
+        """
+        if self._epoch is None:
+            raise StreamStateError("an epoch record comes before the first frame")
+        frame = parse_frame(parts, self._epoch, partial=True)
+        if frame.kind != "key":
+            raise BitstreamError("expected parts of a key frame, got a P-frame")
+        state = SplatState.empty(self._epoch)
+        apply_frame(state, frame)
+        return state
+
     def push_patch(self, parts: Sequence[bytes]) -> SplatState:
         """Apply a whole patch; one from nothing needs no state before it."""
         if self._epoch is None:

@@ -17,6 +17,7 @@ from codec.quantize import (
     SIZE_CLASSES,
     clamp,
     saturate_splats,
+    size_class,
 )
 from codec.types import CELL_LEVELS_PX, VECTOR_CELL_PX, BoolArray, CellLevel, EpochRecord, IntArray, ParsedCells
 
@@ -110,14 +111,15 @@ class _KeyPredictor:
 
     _CHANNELS = 6
 
-    def __init__(self, epoch: EpochRecord, base: IntArray, classes: IntArray, means: IntArray) -> None:
-        """Start with empty accumulators for splats of these classes [n] and means [n, 2] in coded order."""
+    def __init__(
+        self, epoch: EpochRecord, base: IntArray, classes: IntArray, means: IntArray, known: IntArray | None
+    ) -> None:
+        """Start with the known splats [m, >= 8] for others of these classes [n] and means [n, 2] in coded order."""
         rows, columns = epoch.grid(8)
         self._stride = columns + 2 * _MARGIN_CELLS
         self._sums = np.zeros(((rows + 2 * _MARGIN_CELLS) * self._stride, self._CHANNELS), np.int64)
-        cell_x = clamp(means[:, 0] >> 7, 0, columns - 1) + _MARGIN_CELLS
-        cell_y = clamp(means[:, 1] >> 7, 0, rows - 1) + _MARGIN_CELLS
-        self._cells = cell_y.astype(np.int64) * self._stride + cell_x
+        self._rows, self._columns = rows, columns
+        self._cells = self._places(means)
         self._base_weights = (26 >> classes).astype(np.int64)
         base_colors = base_colors_at(epoch, base, means[:, 0] >> 4, means[:, 1] >> 4)
         self._weighted_base = self._base_weights[:, None] * base_colors
@@ -125,13 +127,24 @@ class _KeyPredictor:
         self._steps = np.array(
             [steps.key_shape, steps.key_shape, steps.key_luma, steps.key_chroma, steps.key_chroma], np.int64
         )
-        self._windows = [self._window(size_class) for size_class in range(SIZE_CLASSES)]
+        self._windows = [self._window(size) for size in range(SIZE_CLASSES)]
+        if known is not None and len(known):
+            sizes = size_class(known[:, 2])
+            for size in range(SIZE_CLASSES):
+                own = known[sizes == size]
+                self._add(self._places(own[:, :2]), size, own[:, 3:8])
 
-    def _window(self, size_class: int) -> tuple[WideArray, WideArray]:
+    def _places(self, means: IntArray) -> WideArray:
+        """Return the cells [n] of means [n, 2]."""
+        cell_x = clamp(means[:, 0] >> 7, 0, self._columns - 1) + _MARGIN_CELLS
+        cell_y = clamp(means[:, 1] >> 7, 0, self._rows - 1) + _MARGIN_CELLS
+        return cell_y.astype(np.int64) * self._stride + cell_x
+
+    def _window(self, size: int) -> tuple[WideArray, WideArray]:
         """Return the offsets [m] of a class's window of cells and their weights [m]."""
-        reach = np.arange(-_WEIGHT_RADII[size_class], _WEIGHT_RADII[size_class] + 1)
+        reach = np.arange(-_WEIGHT_RADII[size], _WEIGHT_RADII[size] + 1)
         dy, dx = (grid.ravel() for grid in np.meshgrid(reach, reach, indexing="ij"))
-        weights = np.array(KEY_WEIGHTS[size_class], np.int64)[dx**2 + dy**2]
+        weights = np.array(KEY_WEIGHTS[size], np.int64)[dx**2 + dy**2]
         return dy * self._stride + dx, weights
 
     def predict(self, batch: slice) -> WideArray:
@@ -150,14 +163,18 @@ class _KeyPredictor:
         """Return the levels [m, 5] of values that are multiples of their steps."""
         return values // self._steps
 
-    def add(self, batch: slice, size_class: int, values: IntArray) -> None:
+    def add(self, batch: slice, size: int, values: IntArray) -> None:
         """Add a batch of one class with its values [m, 5] of e1, e2, Y, Cb, Cr."""
-        offsets, weights = self._windows[size_class]
+        self._add(self._cells[batch], size, values)
+
+    def _add(self, cells: WideArray, size: int, values: IntArray) -> None:
+        """Add splats of one class in cells [m] with their values [m, 5] of e1, e2, Y, Cb, Cr."""
+        offsets, weights = self._windows[size]
         channels = np.empty((len(values), self._CHANNELS), np.int64)
         channels[:, 0] = 1
         channels[:, 1:4] = values[:, 2:5]
         channels[:, 4:6] = values[:, 0:2]
-        places = (self._cells[batch, None] + offsets)[:, :, None] * self._CHANNELS + np.arange(self._CHANNELS)
+        places = (cells[:, None] + offsets)[:, :, None] * self._CHANNELS + np.arange(self._CHANNELS)
         np.add.at(self._sums.reshape(-1), places.ravel(), (weights[:, None] * channels[:, None, :]).ravel())
 
 
@@ -170,10 +187,18 @@ def _key_batches(classes: IntArray, tile_rows: IntArray) -> Iterator[slice]:
 
 
 def key_residuals(
-    epoch: EpochRecord, base: IntArray, classes: IntArray, tile_rows: IntArray, splats: IntArray
+    epoch: EpochRecord,
+    base: IntArray,
+    classes: IntArray,
+    tile_rows: IntArray,
+    splats: IntArray,
+    known: IntArray | None = None,
 ) -> IntArray:
-    """Return residuals [n, 5] of e1, e2, Y, Cb, Cr; all arrays in coded order, splats [n, 8] on the key lattice."""
-    predictor = _KeyPredictor(epoch, base, classes, splats[:, :2])
+    """Return residuals [n, 5] of e1, e2, Y, Cb, Cr; all arrays in coded order, splats [n, 8] on the key lattice.
+
+    known: [m, >= 8] splats that decoders have before these, whose values they are predicted from too.
+    """
+    predictor = _KeyPredictor(epoch, base, classes, splats[:, :2], known)
     residuals = np.empty((len(splats), 5), np.int32)
     for batch in _key_batches(classes, tile_rows):
         values = splats[batch, 3:8]
@@ -183,13 +208,20 @@ def key_residuals(
 
 
 def key_values(
-    epoch: EpochRecord, base: IntArray, classes: IntArray, tile_rows: IntArray, fields: IntArray, residuals: IntArray
+    epoch: EpochRecord,
+    base: IntArray,
+    classes: IntArray,
+    tile_rows: IntArray,
+    fields: IntArray,
+    residuals: IntArray,
+    known: IntArray | None = None,
 ) -> IntArray:
     """Return splats [n, 8] in coded order, saturated.
 
-    fields: [n, 3] x, y, s; residuals: [n, 5] of e1, e2, Y, Cb, Cr; base: [3, bh, bw] as it is when the part is applied.
+    fields: [n, 3] x, y, s; residuals: [n, 5] of e1, e2, Y, Cb, Cr; base: [3, bh, bw] as it is when the part is applied;
+    known: as of `key_residuals`.
     """
-    predictor = _KeyPredictor(epoch, base, classes, fields[:, :2])
+    predictor = _KeyPredictor(epoch, base, classes, fields[:, :2], known)
     splats = np.empty((len(fields), 8), np.int32)
     splats[:, :3] = fields
     for batch in _key_batches(classes, tile_rows):

@@ -97,22 +97,24 @@ def apply_frame(state: SplatState, frame: ParsedFrame) -> None:
         raise StreamStateError(f"frame of epoch {frame.epoch} (mod 256), state of epoch {state.epoch.epoch}")
     if frame.kind == "key":
         state.splats[:], state.base[:], state.vectors[:] = 0, 0, 0
-        for key_part in frame.key_parts:
-            _apply_key_part(state, key_part)
+        known = _apply_key_part(state, frame.key_parts[0], None)
+        for key_part in frame.key_parts[1:]:
+            _apply_key_part(state, key_part, known)
     for part in frame.p_parts:
         _apply_p_part(state, part)
     state.frame_number = unwrap_number(frame.number, state.frame_number)
 
 
-def _apply_key_part(state: SplatState, part: ParsedKeyPart) -> None:
-    """Set the base and the slots a key part brings."""
+def _apply_key_part(state: SplatState, part: ParsedKeyPart, known: IntArray | None) -> IntArray:
+    """Set the base and the slots a key part brings, predicted from the known splats too; returns its own, [n, 8]."""
     epoch = state.epoch
     if part.base_levels is not None:
         state.base[:] = dequantize_base(part.base_levels)
-    fields = key_values(epoch, state.base, part.classes, part.tile_rows, part.fields, part.residuals)
+    fields = key_values(epoch, state.base, part.classes, part.tile_rows, part.fields, part.residuals, known)
     order, slots = deal_slots(epoch, part.first_block, fields)
     state.splats[slots, :8] = fields[order]
     state.splats[slots, 8] = KIND_NORMALISED
+    return fields
 
 
 def _apply_p_part(state: SplatState, part: ParsedPPart) -> None:

@@ -188,6 +188,7 @@ class KeyCommands:
 
     base_levels: IntArray  # [3, bh, bw] sample divided by the base's key step (32 for Y, 48 for Cb and Cr)
     splats: IntArray  # [n, 8] state values that are multiples of the key steps
+    lead: BoolArray | None = None  # [n] those that a frame of several parts has in part 0; None: no choice is made
 
 
 @dataclass

@@ -33,13 +33,16 @@ def parse_part(
     return header, parse_p_part(decoder, epoch, header)
 
 
-def parse_frame(parts: Sequence[bytes], epoch: EpochRecord, listener: PlaneCoder | None = None) -> ParsedFrame:
+def parse_frame(
+    parts: Sequence[bytes], epoch: EpochRecord, listener: PlaneCoder | None = None, *, partial: bool = False
+) -> ParsedFrame:
     """Return the frame that parts, in any order, make up; needs no state.
 
+    partial: parts other than part 0 may be missing, as to show a key frame before all of it came.
     Raises BitstreamError where a part is malformed, missing or of another frame.
     """
     headers = sorted((parse_header(part) for part in parts), key=lambda header: header.part)
-    _check_same_frame(headers)
+    _check_same_frame(headers, partial)
     parsed = sorted((parse_part(part, epoch, listener) for part in parts), key=lambda pair: pair[0].part)
     first = headers[0]
     key_parts = tuple(part for _, part in parsed if isinstance(part, ParsedKeyPart))
@@ -49,12 +52,13 @@ def parse_frame(parts: Sequence[bytes], epoch: EpochRecord, listener: PlaneCoder
     return ParsedFrame(first.epoch, first.number, first.kind, first.midpoint, first.hash16, key_parts, p_parts)
 
 
-def _check_same_frame(headers: list[FrameHeader]) -> None:
-    """Raise BitstreamError unless headers, by part number, are those of one whole frame."""
+def _check_same_frame(headers: list[FrameHeader], partial: bool) -> None:
+    """Raise BitstreamError unless headers, by part number, are those of one frame, or of part 0 and others."""
     if not headers:
         raise BitstreamError("a frame has at least 1 part, got 0")
     numbers = [header.part for header in headers]
-    if numbers != list(range(headers[0].parts)):
+    whole = numbers == list(range(headers[0].parts))
+    if not whole and not (partial and numbers[0] == 0 and len(set(numbers)) == len(numbers)):
         raise BitstreamError(f"expected parts 0..{headers[0].parts - 1} of a frame, got {numbers}")
     first = replace(headers[0], hash16=None)
     for header in headers:

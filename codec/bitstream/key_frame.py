@@ -7,16 +7,17 @@ import numpy as np
 
 from codec.bitstream.entropy import PlaneDecoder, PlaneEncoder
 from codec.bitstream.header import MAX_PART_BYTES, MAX_PARTS, FrameHeader, serialize_header
-from codec.bitstream.key_syntax import code_key_part, empty_layout, layout_key_part
+from codec.bitstream.key_syntax import KeyLayout, code_key_part, empty_layout, layout_key_part
 from codec.errors import StreamStateError
 from codec.prediction import key_residuals
 from codec.quantize import dequantize_base, key_steps, saturate_splats, size_class
 from codec.slots import KEY_CELL_PX, blocks_for, cell_ranks
-from codec.types import EpochRecord, IntArray, KeyCommands, ParsedKeyPart
+from codec.types import BoolArray, EpochRecord, IntArray, KeyCommands, ParsedKeyPart
 
 __all__ = ["parse_key_part", "serialize_key"]
 
 _GUESSED_BITS = 34.0  # of a splat, before any part has been coded
+_LEAST_BITS = 20.0  # of a splat: more than a part holds at these are not tried
 _FILL = 0.96  # of a part that is aimed at when its size is guessed from another's
 
 
@@ -41,10 +42,14 @@ def serialize_key(
     )
     room = max_part_bytes - header.size_bytes - 2 - layered
     pieces: list[tuple[int, bytes]] = []
+    known = np.zeros((0, 8), np.int32)
     for layer in range(len(epoch.layers) if layered else 1):
-        splats = commands.splats if layers is None else commands.splats[layers == layer]
-        writer = _LayerWriter(epoch, layer, table_set, room, None if layer else commands.base_levels, commands)
-        pieces.extend((layer, stream) for stream in writer.streams(splats))
+        own = np.ones(len(commands.splats), np.bool_) if layers is None else layers == layer
+        writer = _LayerWriter(epoch, layer, table_set, room, commands.base_levels, known)
+        splats = commands.splats[own]
+        streams = writer.rest(splats) if layer else writer.all(splats, _lead_order(commands, own))
+        pieces.extend((layer, stream) for stream in streams)
+        known = writer.known
     if len(pieces) > MAX_PARTS:
         raise StreamStateError(f"a key frame has at most {MAX_PARTS} parts, this one needs {len(pieces)}")
     parts = []
@@ -74,8 +79,17 @@ def _check_commands(epoch: EpochRecord, commands: KeyCommands) -> None:
         raise StreamStateError(f"a splat is off the key lattice or beyond its ranges: {worst}")
 
 
+def _lead_order(commands: KeyCommands, own: BoolArray) -> tuple[IntArray, int]:
+    """Return a layer's splats by their claim on part 0, the coarse ones of the lead first, and how many have one."""
+    splats = commands.splats[own]
+    if commands.lead is None:
+        return np.argsort(-splats[:, 2], kind="stable").astype(np.int32), len(splats)
+    lead = commands.lead[own]
+    return np.lexsort((-splats[:, 2], ~lead)).astype(np.int32), int(lead.sum())
+
+
 class _LayerWriter:
-    """Cuts one layer's splats into parts along the Hilbert curve of 64 px cells."""
+    """Cuts one layer's splats into parts: the lead of the frame, then along the Hilbert curve of 64 px cells."""
 
     def __init__(
         self,
@@ -83,37 +97,57 @@ class _LayerWriter:
         layer: int,
         table_set: int,
         room: int,
-        base_levels: IntArray | None,
-        commands: KeyCommands,
+        base_levels: IntArray,
+        known: IntArray,
     ) -> None:
-        """Start at the layer's first block; `room` is what a part has for its stream, in bytes."""
+        """Start at the layer's first block; `room`: bytes of a part's stream; `known`: [m, 8] splats of part 0."""
         self._epoch, self._layer, self._table_set, self._room = epoch, layer, table_set, room
         self._base_levels = base_levels
-        self._base = dequantize_base(commands.base_levels)
+        self._base = dequantize_base(base_levels)
+        self.known = known
         first, blocks = epoch.layer_range(layer)
         self._next_block, self._end_block = first, first + blocks
 
-    def streams(self, splats: IntArray) -> Iterator[bytes]:
-        """Yield the streams of the layer's parts, in order."""
+    def all(self, splats: IntArray, lead_order: tuple[IntArray, int]) -> Iterator[bytes]:
+        """Yield the streams of layer 0: one where all fits into it, else first that of the lead."""
+        if len(splats) * _LEAST_BITS < 8 * self._room:
+            stream = self._encode(splats, with_base=True)
+            if len(stream) <= self._room:
+                yield stream
+                return
+        order, count = lead_order
+        count = min(count, int(8 * self._room / _LEAST_BITS))
+        while True:
+            lead = splats[order[:count]]
+            stream = self._encode(lead, with_base=True)
+            if len(stream) <= self._room:
+                break
+            if not count:
+                raise StreamStateError(f"the base needs {len(stream)} bytes, a part has room for {self._room}")
+            count = min(int(count * _FILL * self._room / len(stream)), count - 1)
+        yield stream
+        self._next_block += blocks_for(count)
+        self.known = lead
+        yield from self.rest(splats[order[count:]])
+
+    def rest(self, splats: IntArray) -> Iterator[bytes]:
+        """Yield the streams of parts other than 0, in order."""
         rank = cell_ranks(self._epoch.width_px, self._epoch.height_px)[splats[:, 1] >> 10, splats[:, 0] >> 10]
         order = np.argsort(rank, kind="stable")
         splats, rank = splats[order], rank[order]
         start, count = 0, min(int(8 * _FILL * self._room / _GUESSED_BITS), len(splats))
-        while True:
-            stream = self._encode(splats[start : start + count], rank[start : start + count])
+        while start < len(splats):
+            stream = self._encode(splats[start : start + count], with_base=False)
             if len(stream) <= self._room:
                 yield stream
                 self._next_block += blocks_for(count)
-                self._base_levels = None
                 start += count
-                if start == len(splats):
-                    return
                 count = self._fitting(rank[start:], int(count * _FILL * self._room / max(len(stream), 1)))
-            elif count == 0:
-                raise StreamStateError(f"the base needs {len(stream)} bytes, a part has room for {self._room}")
             else:
                 shrunk = min(int(count * _FILL * self._room / len(stream)), count - 1)
-                count = self._fitting(rank[start:], shrunk) if shrunk else 0
+                if not shrunk:
+                    raise StreamStateError(f"a splat needs {len(stream)} bytes, a part has room for {self._room}")
+                count = self._fitting(rank[start:], shrunk)
 
     @staticmethod
     def _fitting(rank: IntArray, count: int) -> int:
@@ -124,21 +158,31 @@ class _LayerWriter:
         whole_cells = int(np.searchsorted(rank, rank[count]))
         return whole_cells if 2 * whole_cells > count else count
 
-    def _encode(self, splats: IntArray, rank: IntArray) -> bytes:
+    def _encode(self, splats: IntArray, with_base: bool) -> bytes:
         """Return the stream of a part with these splats."""
         if self._next_block + blocks_for(len(splats)) > self._end_block and len(splats):
             raise StreamStateError(
                 f"{len(splats)} splats do not fit into blocks {self._next_block}..{self._end_block}"
                 f" of layer {self._layer}"
             )
-        first_cell, cells = (int(rank[0]), int(rank[-1] - rank[0]) + 1) if len(splats) else (0, 0)
-        layout, order, tile_rows = layout_key_part(self._epoch, first_cell, cells, self._next_block, splats)
-        ordered = splats[order]
-        classes = size_class(ordered[:, 2])
-        layout.residuals = key_residuals(self._epoch, self._base, classes, tile_rows, ordered)
+        layout = layout_splats(self._epoch, self._next_block, splats, self._base, self.known)
         coder = PlaneEncoder(self._table_set)
-        code_key_part(coder, self._epoch, self._base_levels is not None, self._layer, self._base_levels, layout)
+        levels = self._base_levels if with_base else None
+        code_key_part(coder, self._epoch, with_base, self._layer, levels, layout)
         return coder.finish()
+
+
+def layout_splats(epoch: EpochRecord, first_block: int, splats: IntArray, base: IntArray, known: IntArray) -> KeyLayout:
+    """Lay splats [n, 8] of the key lattice out, residuals included; base and known as of `key_residuals`."""
+    first_cell, cells = 0, 0
+    if len(splats):
+        rank = cell_ranks(epoch.width_px, epoch.height_px)[splats[:, 1] >> 10, splats[:, 0] >> 10]
+        first_cell, cells = int(rank.min()), int(rank.max() - rank.min()) + 1
+    layout, order, tile_rows = layout_key_part(epoch, first_cell, cells, first_block, splats)
+    ordered = splats[order]
+    classes = size_class(ordered[:, 2])
+    layout.residuals = key_residuals(epoch, base, classes, tile_rows, ordered, known)
+    return layout
 
 
 def parse_key_part(decoder: PlaneDecoder, epoch: EpochRecord, header: FrameHeader) -> ParsedKeyPart:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from codec.bitstream.tables import cost_tables
 from codec.fit import NativeFit
+from codec.fit.backend import pack_splats, unpack_splats
 from codec.native import _native
 from codec.placement import place
 from codec.quantize import KEY_BASE_STEPS, dequantize_splats, quantize_base, quantize_key
@@ -21,6 +22,9 @@ _PX_PER_SPLAT = 75.0  # of a start at lambda 100; deletion keeps a third to a ha
 _LAMBDA_REFERENCE = 100.0
 _START_EXPONENT = 0.35  # how the start grows as lambda falls
 _LEAST_SPLATS = 24
+_LEAD_SPLATS = 250  # of a start whose picture alone counts too: so many fit into part 0 with the base
+_LEAST_WITH_LEAD = 700  # splats at the start: those of smaller frames fit into a part or two
+_LEAD = 1  # role of a splat in the lead, see engine_key.hpp
 _RATE, _RATE_LATE = 1.5, 0.5  # of Adam: from the start; on the lattice and on survivors
 _REFIT_AFTER = 2  # index of the sweep before the refit
 _PRESSURE_STEP, _MOST_PRESSURE = 1.15, 1e4  # on lambda, to bring the splats down to the number allowed
@@ -35,6 +39,7 @@ class KeyPlan:
     refit_iterations: int = 40  # of Adam on the survivors, after the third sweep
     sweeps: int = 10
     start_factor: float = 1.0  # on the number of splats at the start
+    lead_weight: float = 0.01  # of the error of the lead's picture alone, part 0 of a frame in parts; 0: no lead
 
 
 class KeyFrameFit:
@@ -71,19 +76,41 @@ class KeyFrameFit:
         levels = quantize_base(base_means(target, self._epoch.base_shape))
         samples = levels * KEY_BASE_STEPS[:, None, None]
         base = self._base_picture(samples)
-        splats = place(target, importance, self._start_count(lambda_, plan), self._seed)
+        splats, roles = self._start(target, importance, lambda_, plan)
         started = self._lap("place", started)
         session = NativeFit(target, base, threads=self._threads)
         session.start(splats)
+        session.set_lead(roles == _LEAD, plan.lead_weight)
         session.run(plan.iterations - plan.quantized_iterations, _RATE)
         session.set_lattice(self._epoch.steps)
         session.run(plan.quantized_iterations, _RATE_LATE)
         started = self._lap("fit", started)
         self._engine.set_target(rgb)
-        self._engine.load(quantize_key(self._epoch, session.splats()), samples, base)
-        lattice = self._sweep(session, samples, base, lambda_map, lambda_, plan)
+        self._load(session, roles, samples, base, plan)
+        kept = self._sweep(session, samples, base, lambda_map, lambda_, plan)
         self._lap("sweeps", started)
-        return KeyCommands(levels, lattice)
+        lead = kept[:, 8] == _LEAD
+        return KeyCommands(levels, kept[:, :8].copy(), lead if lead.any() else None)
+
+    def _start(
+        self, target: FloatArray, importance: FloatArray, lambda_: float, plan: KeyPlan
+    ) -> tuple[SplatSet, IntArray]:
+        """Return where the splats start, and their roles [n]: a lead spread over the picture, and the others."""
+        count = self._start_count(lambda_, plan)
+        lead_count = _LEAD_SPLATS if plan.lead_weight > 0 and count >= _LEAST_WITH_LEAD else 0
+        splats = place(target, importance, count, self._seed)
+        roles = np.zeros(len(splats), np.int32)
+        if lead_count:
+            lead = place(target, importance, lead_count, self._seed)
+            roles = np.concatenate([roles, np.full(len(lead), _LEAD, np.int32)])
+            splats = unpack_splats(np.vstack([pack_splats(splats), pack_splats(lead)]))
+        return splats, roles
+
+    def _load(self, session: NativeFit, roles: IntArray, samples: IntArray, base: FloatArray, plan: KeyPlan) -> None:
+        """Give the engine the splats of the fit."""
+        lattice = quantize_key(self._epoch, session.splats())
+        kinds = np.full((len(lattice), 1), KIND_NORMALISED, np.int32)
+        self._engine.load(np.hstack([lattice, kinds]), roles, samples, base, plan.lead_weight)
 
     def _lap(self, stage: str, started: float) -> float:
         """Note a stage's time; returns now."""
@@ -107,14 +134,17 @@ class KeyFrameFit:
         lambda_: float,
         plan: KeyPlan,
     ) -> IntArray:
-        """Sweep with deletion, the last time without; refit the survivors once. Returns what is left, [n, 8]."""
+        """Sweep with deletion, the last time without; refit the survivors once. Returns what is left, [n, 9]."""
         for index in range(plan.sweeps):
             self._engine.sweep(lambda_, lambda_map, changes=True, deletes=index < plan.sweeps - 1)
             if index == _REFIT_AFTER and plan.refit_iterations:
-                session.start(_as_splats(self._engine.splats()))
+                kept = self._engine.splats()
+                roles = np.ascontiguousarray(kept[:, 8])
+                session.start(_as_splats(kept[:, :8]))
+                session.set_lead(roles == _LEAD, plan.lead_weight)
                 session.set_lattice(None)
                 session.run(plan.refit_iterations, _RATE_LATE)
-                self._engine.load(quantize_key(self._epoch, session.splats()), samples, base)
+                self._load(session, roles, samples, base, plan)
         return self._thinned(lambda_map, lambda_)
 
     def _thinned(self, lambda_map: FloatArray, lambda_: float) -> IntArray:

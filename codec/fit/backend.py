@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from codec.types import KIND_NORMALISED, FloatArray, SplatSet, Steps
+from codec.types import KIND_NORMALISED, BoolArray, FloatArray, SplatSet, Steps
 
 __all__ = ["FitSession", "lattice_steps", "pack_splats", "unpack_splats"]
 
@@ -26,6 +26,12 @@ class FitSession(Protocol):
         """From now on draw splats as a key frame would code them (gradients pass straight through), or as they are.
 
         Adam's moments are forgotten.
+        """
+
+    def set_lead(self, lead: BoolArray, weight: float) -> None:
+        """From now on let the picture of the splats flagged in `lead` [N] alone count too, `weight` times as much.
+
+        The loss of `run` and `step` and what `gradients` returns leave it out; `start` ends it.
         """
 
     def run(self, iterations: int, rate: float) -> float:

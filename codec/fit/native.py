@@ -4,7 +4,7 @@ import numpy as np
 
 from codec.fit.backend import lattice_steps, pack_splats, unpack_splats
 from codec.native import _native
-from codec.types import FloatArray, SplatSet, Steps
+from codec.types import BoolArray, FloatArray, SplatSet, Steps
 
 __all__ = ["NativeFit", "fit"]
 
@@ -34,6 +34,14 @@ class NativeFit:
     def set_lattice(self, steps: Steps | None) -> None:
         """From now on draw splats as a key frame would code them, or as they are; Adam's moments are forgotten."""
         self._fit.set_lattice(None if steps is None else lattice_steps(steps))
+
+    def set_lead(self, lead: BoolArray, weight: float) -> None:
+        """From now on let the picture of the splats flagged in `lead` [N] alone count too, `weight` times as much.
+
+        `start` ends it. Raises ValueError for another number of flags or a negative weight.
+        """
+        if weight > 0 and lead.any():
+            self._fit.set_lead(np.ascontiguousarray(lead, np.uint8), weight)
 
     def run(self, iterations: int, rate: float) -> float:
         """Iterate with a cosine schedule from `rate` to 0; return the loss before the last iteration."""

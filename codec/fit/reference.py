@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codec.fit.backend import lattice_steps, pack_splats, unpack_splats
-from codec.types import FloatArray, SplatSet, Steps
+from codec.types import BoolArray, FloatArray, SplatSet, Steps
 
 __all__ = ["ReferenceFit", "log_shape_of", "whitening_of"]
 
@@ -60,12 +60,18 @@ class ReferenceFit:
         self._first: DoubleArray = np.zeros((0, 8))
         self._second: DoubleArray = np.zeros((0, 8))
         self._steps = 0
+        self._lead: tuple[BoolArray, float] | None = None
 
     def start(self, splats: SplatSet) -> None:
         """Begin from these splats; Adam's moments are forgotten."""
         rows = pack_splats(splats).astype(np.float64)
         self._params = np.concatenate([rows[:, :2], whitening_of(rows[:, 2:5]), rows[:, 5:]], 1)
         self._forget_moments()
+        self._lead = None
+
+    def set_lead(self, lead: BoolArray, weight: float) -> None:
+        """From now on let the picture of the splats flagged in `lead` [N] alone count too; `start` ends it."""
+        self._lead = lead, weight
 
     def set_lattice(self, steps: Steps | None) -> None:
         """From now on draw splats as a key frame would code them, or as they are; Adam's moments are forgotten."""
@@ -89,7 +95,10 @@ class ReferenceFit:
 
     def step(self, rate: float) -> float:
         """Do one iteration (Kingma and Ba 2015, with a rate for each parameter); return the loss before it."""
-        loss, gradients = self._loss_and_gradients()
+        loss, gradients = self._loss_and_gradients(self._drawn())
+        if self._lead is not None:
+            lead, weight = self._lead
+            gradients[lead] += weight * self._loss_and_gradients(self._drawn()[lead])[1]
         self._steps += 1
         beta1, beta2 = SMOOTH_BETAS if self._lattice is None else LATTICE_BETAS
         self._first = beta1 * self._first + (1 - beta1) * gradients
@@ -108,7 +117,7 @@ class ReferenceFit:
 
     def gradients(self) -> tuple[float, FloatArray]:
         """Return the loss and its gradients [N, 8] by x, y, a, b, c, Y, Cb, Cr."""
-        loss, gradients = self._loss_and_gradients()
+        loss, gradients = self._loss_and_gradients(self._drawn())
         return loss, gradients.astype(np.float32)
 
     def splats(self) -> SplatSet:
@@ -147,8 +156,8 @@ class ReferenceFit:
             divisor[view.rows, view.columns] += view.w
         return total / divisor, divisor
 
-    def _loss_and_gradients(self) -> tuple[float, DoubleArray]:
-        p = self._drawn()
+    def _loss_and_gradients(self, p: DoubleArray) -> tuple[float, DoubleArray]:
+        """Return the loss of splats as they are drawn [n, 8], and its gradients."""
         picture, divisor = self._draw(p)
         height, width = divisor.shape
         error = picture - self._target

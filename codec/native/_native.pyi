@@ -37,6 +37,11 @@ class Fit:
         Draw splats rounded to these steps (5 of the mean, scale, shape, luma, chroma; natural units), or as they are. Adam's moments are forgotten.
         """
 
+    def set_lead(self, flags: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], weight: float) -> None:
+        """
+        From now on the picture of the flagged splats alone counts too, weight times as much; set_splats() ends it.
+        """
+
     def step(self, rate: float) -> float:
         """One iteration; returns the loss before it."""
 
@@ -122,9 +127,9 @@ class KeyEngine:
     def set_target(self, rgb: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)]) -> None:
         """Sets the frame to encode, uint8 [H, W, 3]."""
 
-    def load(self, splats: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], samples: Annotated[NDArray[numpy.int32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], base: Annotated[NDArray[numpy.float32], dict(shape=(3, None, None), order='C', device='cpu', writable=False)]) -> None:
+    def load(self, splats: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], roles: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], samples: Annotated[NDArray[numpy.int32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], base: Annotated[NDArray[numpy.float32], dict(shape=(3, None, None), order='C', device='cpu', writable=False)], lead_weight: float = 0.0) -> None:
         """
-        Takes splats [n, 8] (state values, snapped to the key lattice), base samples and base picture.
+        Takes splats [n, 9] (state values), roles [n] (0 free, 1 lead: both snapped to the key lattice; 2 known to decoders, 3 still to come: both fixed), base samples and base picture. lead_weight: of the error of the lead's picture alone.
         """
 
     def sweep(self, lambda_: float, lambda_map: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], changes: bool, deletes: bool) -> int:
@@ -133,7 +138,7 @@ class KeyEngine:
         """
 
     def splats(self) -> Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu')]:
-        """Splats that are left, [n, 8]."""
+        """Free splats and leads that are left, [n, 9]: fields and role."""
 
     def bits(self) -> float:
         """Estimated bits of all splats."""

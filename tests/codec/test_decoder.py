@@ -52,6 +52,23 @@ def test_a_patch_starts_a_decoder_in_the_middle() -> None:
     assert joined.state.frame_number == 1
 
 
+def test_a_key_frame_is_shown_before_all_of_it_is_there() -> None:
+    rng = np.random.default_rng(7)
+    decoder = Decoder()
+    with pytest.raises(StreamStateError, match="epoch record"):
+        decoder.preview([])
+    decoder.push_epoch(pack_epoch(EPOCH))
+    parts = serialize_key(EPOCH, 10, random_key(rng, EPOCH, 100), max_part_bytes=200)
+    shown = [np.count_nonzero(decoder.preview(parts[:count]).splats[:, 8]) for count in range(1, len(parts) + 1)]
+    assert 0 < shown[0] < 60
+    assert shown == sorted(shown)
+    assert shown[-1] == 100
+    state = decoder.push_frame(parts)
+    assert (decoder.preview(parts[::-1]).splats == state.splats).all()
+    with pytest.raises(BitstreamError, match="a key frame"):
+        decoder.preview(serialize_p(state, 11, random_updates(rng, state, 50, 3)))
+
+
 def test_a_patch_goes_on_counting_where_the_state_was() -> None:
     rng = np.random.default_rng(6)
     decoder = Decoder()

@@ -84,9 +84,15 @@ def base_color(epoch: EpochRecord, base: IntArray, x_px: int, y_px: int) -> list
 
 
 def key_values(
-    epoch: EpochRecord, base: IntArray, classes: IntArray, tile_rows: IntArray, fields: IntArray, residuals: IntArray
+    epoch: EpochRecord,
+    base: IntArray,
+    classes: IntArray,
+    tile_rows: IntArray,
+    fields: IntArray,
+    residuals: IntArray,
+    known: Sequence[Splat] = (),
 ) -> list[Splat]:
-    """Values of a key part's splats, one by one, with a dictionary of accumulators."""
+    """Values of a key part's splats, one by one, with a dictionary of accumulators that start with the known ones."""
     rows, columns = -(-epoch.height_px // 8), -(-epoch.width_px // 8)
     sums: dict[tuple[int, int], list[int]] = {}
     steps = epoch.steps
@@ -105,6 +111,10 @@ def key_values(
                             cell[channel] += w * value
         batch.clear()
 
+    for splat in known:
+        k = sum(splat[2] > threshold for threshold in (48, 92, 137, 181))
+        batch.append((k, clamp(splat[1] >> 7, 0, rows - 1), clamp(splat[0] >> 7, 0, columns - 1), splat))
+    add_batch()
     for i, (x, y, s) in enumerate(fields.tolist()):
         k = int(classes[i])
         if i and (classes[i - 1] != k or tile_rows[i - 1] != tile_rows[i]):

@@ -286,7 +286,7 @@ def p_split() -> Stream:
     """P-frames in several parts, shared commands first, with a hash."""
     rng = np.random.default_rng(5)
     stream = Stream("p_split", "P-frames in several parts, with hash", small_epoch(5, 320, 180, (20,)))
-    stream.key(random_key(rng, stream.epoch, 400), max_part_bytes=1147)
+    stream.key(random_key(rng, stream.epoch, 400), max_part_bytes=500)
     for _ in range(3):
         commands = random_updates(rng, stream.state, 220, 2)
         commands.cells = random_cells(rng, stream.epoch, 4, 0.1, 2)

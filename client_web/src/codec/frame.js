@@ -29,7 +29,7 @@ import { tableSet } from './tables.js';
  * Parse one part: header and symbols.
  * @param {Uint8Array} bytes @param {EpochRecord} epoch @param {Tables} tables
  */
-function parsePart(bytes, epoch, tables) {
+export function parsePart(bytes, epoch, tables) {
   const header = parseHeader(bytes);
   if (header.epoch !== (epoch.epoch & 255)) {
     throw new BitstreamError(`frame of epoch ${header.epoch} (mod 256), expected ${epoch.epoch & 255}`);
@@ -41,15 +41,16 @@ function parsePart(bytes, epoch, tables) {
   return { header, key: null, p: parsePPart(planes, epoch, header) };
 }
 
-/** @param {FrameHeader[]} headers by part number */
-function checkSameFrame(headers) {
+/** @param {FrameHeader[]} headers by part number @param {boolean} partial part 0 and some others will do */
+function checkSameFrame(headers, partial) {
   const first = headers[0];
-  if (!first || first.parts !== headers.length) {
+  if (!first || (first.parts !== headers.length && !(partial && first.part === 0))) {
     throw new BitstreamError(`frame of ${first ? first.parts : 'no'} parts, have ${headers.length}`);
   }
   headers.forEach((header, i) => {
     const { part, parts, flags, number, epoch } = header;
-    if (part !== i || parts !== first.parts || flags !== first.flags || number !== first.number || epoch !== first.epoch) {
+    const inOrder = partial ? i === 0 || part > headers[i - 1].part : part === i;
+    if (!inOrder || parts !== first.parts || flags !== first.flags || number !== first.number || epoch !== first.epoch) {
       throw new BitstreamError(`part ${part} of frame ${number} does not follow part ${i - 1} of ${first.number}`);
     }
   });
@@ -69,11 +70,12 @@ function checkAscending(ranges) {
  * @param {Uint8Array[]} parts in any order
  * @param {EpochRecord} epoch
  * @param {Tables} tables
+ * @param {boolean} [partial] parts other than part 0 may be missing, as to show a key frame before all of it came
  * @returns {ParsedFrame}
  */
-export function parseFrame(parts, epoch, tables) {
+export function parseFrame(parts, epoch, tables, partial = false) {
   const parsed = parts.map((bytes) => parsePart(bytes, epoch, tables)).sort((a, b) => a.header.part - b.header.part);
-  checkSameFrame(parsed.map(({ header }) => header));
+  checkSameFrame(parsed.map(({ header }) => header), partial);
   const first = parsed[0].header;
   const keyParts = parsed.flatMap(({ key }) => (key ? [key] : []));
   const pParts = parsed.flatMap(({ p }) => (p ? [p] : []));

@@ -10,6 +10,8 @@ import { clamp, fieldLimits, KEY_BASE_LEVEL_HIGH, KEY_BASE_LEVEL_LOW, KEY_BASE_S
 
 /** Log-scale of each size class in key steps, which residuals are against. */
 const KEY_SCALE_REFERENCE = [1, 4, 7, 10, 14];
+/** Log-scales above which a splat is of the next size class. */
+const CLASS_THRESHOLDS = [48, 92, 137, 181];
 const ACCUMULATOR_PX = 8;
 const REACH = [1, 1, 2, 3, 5];
 const SUMS = 6; // W, then the weighted Y, Cb, Cr, e1, e2
@@ -17,6 +19,11 @@ const SUMS = 6; // W, then the weighted Y, Cb, Cr, e1, e2
 /** Division rounded to nearest, exact for magnitudes below 2^45. @param {number} a @param {number} b > 0 @returns {number} */
 export function roundedDivision(a, b) {
   return Math.floor((2 * a + b) / (2 * b));
+}
+
+/** @param {number} scale log-scale in 1/64 @returns {number} size class 0..4 */
+function sizeClass(scale) {
+  return CLASS_THRESHOLDS.reduce((k, threshold) => k + (scale > threshold ? 1 : 0), 0);
 }
 
 /** @param {number} a @param {number} b @param {number} c @returns {number} */
@@ -103,14 +110,16 @@ class Accumulators {
 /**
  * Values of a part's splats in coded order.
  * @param {SplatState} state @param {ParsedKeyPart} part @param {number[][]} keyWeights
+ * @param {Int32Array} known [m, 8] splats that are there before these, and predict them too
  * @returns {Int32Array} [n, 8]
  */
-export function keyValues(state, part, keyWeights) {
+export function keyValues(state, part, keyWeights, known) {
   const { epoch } = state;
   const { low, high } = fieldLimits(epoch);
   const n = part.classes.length;
   const values = new Int32Array(8 * n);
   const accumulators = new Accumulators(epoch.widthPx, epoch.heightPx, keyWeights);
+  for (let at = 0; at < known.length; at += 8) accumulators.add(sizeClass(known[at + 2]), known, at);
   let batch = 0;
   for (let i = 0; i < n; i++) {
     if (part.classes[i] !== part.classes[batch] || part.tileRows[i] !== part.tileRows[batch]) {

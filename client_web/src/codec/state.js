@@ -73,7 +73,12 @@ export function applyFrame(state, frame, tables) {
     state.splats.fill(0);
     state.base.fill(0);
     state.vectors.fill(0);
-    for (const part of frame.keyParts) applyKeyPart(state, part, tables.keyWeights);
+    /** @type {Int32Array} */
+    let known = new Int32Array(0);
+    for (const part of frame.keyParts) {
+      const values = applyKeyPart(state, part, tables.keyWeights, known);
+      if (part.part === 0) known = values;
+    }
   } else {
     for (const part of frame.pParts) applyPPart(state, part);
   }
@@ -83,20 +88,23 @@ export function applyFrame(state, frame, tables) {
 /**
  * Apply one part of a key frame to a state that its key frame cleared.
  * @param {SplatState} state @param {ParsedKeyPart} part @param {number[][]} keyWeights
+ * @param {Int32Array} known [m, 8] splats of part 0, none for itself
+ * @returns {Int32Array} [n, 8] its splats
  */
-export function applyKeyPart(state, part, keyWeights) {
+export function applyKeyPart(state, part, keyWeights, known) {
   const { splats, base, epoch } = state;
   const size = base.length / 3;
   part.baseLevels?.forEach((level, i) => {
     const channel = Math.floor(i / size);
     base[i] = clampBase(level * KEY_BASE_STEPS[channel], channel);
   });
-  const values = keyValues(state, part, keyWeights);
+  const values = keyValues(state, part, keyWeights, known);
   const { order, slots } = dealSlots(epoch, part.firstBlock, values);
   order.forEach((i, place) => {
     splats.set(values.subarray(8 * i, 8 * i + 8), slots[place] * FIELDS);
     splats[slots[place] * FIELDS + 8] = KIND_NORMALISED;
   });
+  return values;
 }
 
 /** @param {SplatState} state @param {ParsedPPart} part */

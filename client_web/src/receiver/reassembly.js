@@ -43,6 +43,11 @@ export class Reassembly {
     return { parts: null, duplicate: false };
   }
 
+  /** What came of a frame that is not whole. @param {number} number @returns {Uint8Array[]} parts, ascending */
+  partsOf(number) {
+    return (this.frames.get(number)?.parts ?? []).flatMap((part) => (part ? [part] : []));
+  }
+
   /** @param {number} number */
   forget(number) {
     const frame = this.frames.get(number);

@@ -5,7 +5,7 @@
 import { BitstreamError } from '../codec/errors.js';
 import { parseEpoch } from '../codec/epoch.js';
 import { RECORD_EPOCH, RECORD_FRAME, RECORD_PATCH } from '../codec/datagram.js';
-import { parseFrame } from '../codec/frame.js';
+import { parseFrame, parsePart } from '../codec/frame.js';
 import { parseHeader } from '../codec/header.js';
 import { parsePatchHeader, parsePatchPart } from '../codec/patch.js';
 import { FIELDS } from '../codec/quantize.js';
@@ -67,6 +67,9 @@ export class StreamReceiver {
     /** Newest frame of the epoch that came, -1: none. */
     this.newest = -1;
     this.hashBad = false;
+    /** @type {ParsedFrame | null} what came of the epoch's key frame, part 0 among it, until all of it is there */
+    this.preview = null;
+    this.previewNumber = -1;
     /** @type {PatchAssembly | null} */
     this.patch = null;
     /** @type {Map<number, { frame: ParsedFrame, bytes: number }>} frames after `confirmed` */
@@ -106,6 +109,7 @@ export class StreamReceiver {
     this.epoch = record;
     this.confirmed = null;
     this.midpoint = null;
+    this.preview = null;
     this.patch = null;
     this.hashBad = false;
     this.newest = -1;
@@ -154,9 +158,26 @@ export class StreamReceiver {
       if (kept.duplicate) return this.duplicate();
       parts = kept.parts;
     }
-    if (!parts) return NOTHING;
+    if (!parts) return header.kind === 'key' ? this.previewKey(number, body) : NOTHING;
     const frame = parseFrame(parts, this.epoch, this.tables);
     return this.takeFrame(number, frame, parts.reduce((sum, part) => sum + part.length, 0));
+  }
+
+  /** Show what came of a key frame, once its part 0 is there. @param {number} number @param {Uint8Array} body of one part @returns {Outcome} */
+  previewKey(number, body) {
+    const epoch = /** @type {EpochRecord} */ (this.epoch);
+    if (this.confirmed || this.patch) return NOTHING;
+    if (this.preview) {
+      const { key } = parsePart(body, epoch, this.tables);
+      if (key) this.preview.keyParts.push(key);
+    } else {
+      const parts = this.reassembly.partsOf(number);
+      if (parseHeader(parts[0]).part !== 0) return NOTHING;
+      this.preview = parseFrame(parts, epoch, this.tables, true);
+      this.previewNumber = number;
+    }
+    this.rebuild();
+    return { picture: true, urgent: false };
   }
 
   /** @returns {Outcome} */
@@ -181,7 +202,7 @@ export class StreamReceiver {
       return { picture: this.shown !== null, urgent: this.hashBad };
     }
     this.keepWaiting(number, frame, bytes);
-    if (this.confirmed === null && this.patch === null) return { picture: false, urgent: gap };
+    if (this.confirmed === null && this.patch === null && this.preview === null) return { picture: false, urgent: gap };
     if (late || this.shown === null || this.shownNewest < 0) this.rebuild();
     else this.applyToShown(number, frame);
     return { picture: true, urgent: gap };
@@ -210,6 +231,7 @@ export class StreamReceiver {
     }
     this.midpoint = frame.midpoint && frame.kind === 'p' && kept ? midpointState(kept, state) : null;
     this.confirmed = state;
+    this.preview = null;
     this.forgetUpTo(number);
   }
 
@@ -235,9 +257,13 @@ export class StreamReceiver {
     }
   }
 
-  /** `shown` anew: confirmed or nothing, the patch's parts that came, and the frames that wait, in order. */
+  /** `shown` anew: confirmed, or what came of the key frame, or nothing; the patch's parts that came, and the frames that wait, in order. */
   rebuild() {
     const state = this.confirmed ? copyState(this.confirmed) : emptyState(/** @type {EpochRecord} */ (this.epoch));
+    if (!this.confirmed && this.preview) {
+      applyFrame(state, this.preview, this.tables);
+      state.frameNumber = this.previewNumber;
+    }
     const numbers = [...this.waiting.keys()].sort((a, b) => a - b);
     const patchTo = this.patch ? this.patch.to : -1;
     for (const number of numbers) if (number <= patchTo) this.applyWaiting(state, number);
@@ -338,6 +364,7 @@ export class StreamReceiver {
     this.counters.patches += 1;
     this.hashBad = false;
     this.confirmed = state;
+    this.preview = null;
     this.forgetUpTo(patch.to);
     this.runOn();
     this.catchUp();

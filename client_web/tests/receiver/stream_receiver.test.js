@@ -141,6 +141,27 @@ test('a new epoch: the old picture stays until the new one has something; older 
   assert.equal(receiver.epoch?.epoch, epoch.epoch);
 });
 
+test('a key frame in parts is shown from its part 0 on, and the frames after it too', () => {
+  const parts = partsOf(split, 0);
+  assert.ok(parts.length > 2);
+  const live = (/** @type {StreamReceiver} */ { shown }) => shown?.splats.filter((kind, i) => i % 9 === 8 && kind).length ?? -1;
+  const receiver = receiverOf(split);
+  assert.equal(receiver.push(RECORD_FRAME, parts[2]).picture, false);
+  assert.deepEqual(receiver.push(RECORD_FRAME, parts[0]), { picture: true, urgent: false });
+  assert.equal(receiver.confirmed, null);
+  assert.equal(receiver.newest, -1);
+  const first = live(receiver);
+  assert.equal(pushFrame(receiver, split, 1)?.picture, true);
+  assert.equal(receiver.shown?.frameNumber, split.steps[1].number);
+  const others = parts.filter((_, i) => i !== 0 && i !== 2);
+  for (const part of others.slice(0, -1)) assert.equal(receiver.push(RECORD_FRAME, part).picture, true);
+  assert.ok(live(receiver) >= first);
+  assert.equal(receiver.confirmed, null);
+  receiver.push(RECORD_FRAME, /** @type {Uint8Array} */ (others.at(-1)));
+  assert.equal(shownHash(receiver), split.steps[1].state_hash);
+  assert.equal(receiver.confirmed, receiver.shown);
+});
+
 test('a join patch is shown part by part and then is exact, with the frames that came meanwhile', () => {
   const join = patches.steps.findIndex(({ type, since }) => type === 'patch' && since === -1);
   const parts = partsOf(patches, join);

@@ -66,6 +66,7 @@ public:
     const CountedKernels& kernels() const { return kernels_; }
     int width() const { return view_.width; }
     int height() const { return view_.height; }
+    float chroma_weight() const { return view_.chroma_weight; }
     ThreadPool& pool() const { return pool_; }
 
 private:

@@ -1,6 +1,7 @@
 #include "engine_key.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -29,9 +30,18 @@ struct Accumulator {
     double weight = 0, value[5] = {};
 };
 
-double prediction_weight(int k, int squared_cells) {
-    const double width = 1.5 * 1.5 * (1 << k) + 4;
-    return std::floor((1 << (8 - k)) * std::exp(-32. * squared_cells / (width * width)) + .5);
+using PredictionWeights = std::array<std::array<double, 51>, kClasses>;  // by class and squared distance in cells
+
+const PredictionWeights& prediction_weights() {
+    static const PredictionWeights weights = [] {
+        PredictionWeights made{};
+        for (int k = 0; k < kClasses; ++k) {
+            const double width = 1.5 * 1.5 * (1 << k) + 4;
+            for (int q = 0; q < 51; ++q) made[k][q] = std::floor((1 << (8 - k)) * std::exp(-32. * q / (width * width)) + .5);
+        }
+        return made;
+    }();
+    return weights;
 }
 
 }  // namespace
@@ -65,42 +75,99 @@ void KeyEngine::snap(int32_t* f) const {
     for (int i = 6; i < 8; ++i) f[i] = clamp(f[i], -140 * 4, 140 * 4) / steps_.chroma * steps_.chroma;
 }
 
-void KeyEngine::load(const int32_t* splats, int count, const int32_t* samples, int rows, int columns, const float* base) {
+void KeyEngine::set_target(const uint8_t* rgb) {
+    target_.assign(rgb, rgb + static_cast<size_t>(3) * width_ * height_);
+    canvas_.set_target(rgb);
+    if (lead_) lead_->set_target(rgb);
+}
+
+void KeyEngine::load(const int32_t* splats, const int32_t* roles, int count, const int32_t* samples, int rows, int columns,
+                     const float* base, float lead_weight) {
     count_ = count;
-    splats_.assign(static_cast<size_t>(count) * kFields, 0);
+    lead_weight_ = lead_weight;
+    splats_.assign(splats, splats + static_cast<size_t>(count) * kFields);
+    roles_.clear();
     for (int i = 0; i < count; ++i) {
-        int32_t* f = &splats_[static_cast<size_t>(i) * kFields];
-        std::copy_n(splats + static_cast<size_t>(i) * 8, 8, f);
-        snap(f);
-        f[8] = kKindNormalised;
+        roles_.push_back(static_cast<KeyRole>(roles[i]));
+        if (!is_fixed(i)) snap(&splats_[static_cast<size_t>(i) * kFields]);
     }
     samples_.assign(samples, samples + static_cast<size_t>(3) * rows * columns);
     base_rows_ = rows;
     base_columns_ = columns;
     canvas_.set_base(base);
-    std::vector<Geometry> geometries;
-    for (int i = 0; i < count; ++i) geometries.push_back(make_geometry(fields(i), height_));
-    canvas_.render(geometries);
+    canvas_.render(geometries(false));
+    const bool leads = lead_weight > 0 && std::find(roles_.begin(), roles_.end(), KeyRole::kLead) != roles_.end();
+    if (!leads) {
+        lead_.reset();
+        return;
+    }
+    if (!lead_) {
+        lead_ = std::make_unique<Canvas>(width_, height_, canvas_.chroma_weight(), canvas_.pool().threads());
+        if (!target_.empty()) lead_->set_target(target_.data());
+    }
+    lead_->set_base(base);
+    lead_->render(geometries(true));
 }
 
-// The decoder's predictions (SPEC section 5) for a key frame in one part. An estimate: parts predict from themselves alone.
+std::vector<Geometry> KeyEngine::geometries(bool lead_only) const {
+    std::vector<Geometry> made;
+    for (int i = 0; i < count_; ++i)
+        if (fields(i)[8] != kKindDead && (!lead_only || roles_[i] == KeyRole::kLead))
+            made.push_back(make_geometry(fields(i), height_));
+    return made;
+}
+
+// What predictions are made from: sums on a grid of 8 px cells.
+struct KeyEngine::Grid {
+    Grid(int width, int height)
+        : columns((width + kGridPx - 1) / kGridPx), rows((height + kGridPx - 1) / kGridPx),
+          cells(static_cast<size_t>(columns) * rows) {}
+
+    const Accumulator& at(Fields f) const {
+        return cells[static_cast<size_t>(clamp(f[1] >> 7, 0, rows - 1)) * columns + clamp(f[0] >> 7, 0, columns - 1)];
+    }
+
+    void add(Fields f) {
+        const int k = size_class(f[2]), cx = clamp(f[0] >> 7, 0, columns - 1), cy = clamp(f[1] >> 7, 0, rows - 1);
+        for (int y = std::max(0, cy - kReach[k]); y <= std::min(rows - 1, cy + kReach[k]); ++y)
+            for (int x = std::max(0, cx - kReach[k]); x <= std::min(columns - 1, cx + kReach[k]); ++x) {
+                const double w = weights[k][(x - cx) * (x - cx) + (y - cy) * (y - cy)];
+                Accumulator& a = cells[static_cast<size_t>(y) * columns + x];
+                a.weight += w;
+                constexpr int kFrom[5] = {5, 6, 7, 3, 4};
+                for (int c = 0; c < 5; ++c) a.value[c] += w * f[kFrom[c]];
+            }
+    }
+
+    int columns, rows;
+    std::vector<Accumulator> cells;
+    const PredictionWeights& weights = prediction_weights();
+};
+
+// The decoder's predictions (SPEC section 5), as if all but the lead were one part. An estimate: each of several parts
+// predicts from the lead and itself.
 void KeyEngine::predict() {
     predictions_.assign(count_, {});
-    const int columns = (width_ + kGridPx - 1) / kGridPx, rows = (height_ + kGridPx - 1) / kGridPx;
-    std::vector<Accumulator> grid(static_cast<size_t>(columns) * rows);
-    std::vector<int> order(count_);
-    std::iota(order.begin(), order.end(), 0);
-    order.erase(std::remove_if(order.begin(), order.end(), [&](int i) { return fields(i)[8] == kKindDead; }), order.end());
+    Grid grid(width_, height_);
+    for (int i = 0; i < count_; ++i)
+        if (roles_[i] == KeyRole::kKnown && fields(i)[8] == kKindNormalised) grid.add(fields(i));
+    predict_splats(KeyRole::kLead, grid);
+    predict_splats(KeyRole::kFree, grid);
+    set_place_bits();
+}
+
+void KeyEngine::predict_splats(KeyRole role, Grid& grid) {
     constexpr int kRowPx = 16;
+    std::vector<int> order;
+    for (int i = 0; i < count_; ++i)
+        if (roles_[i] == role && fields(i)[8] != kKindDead) order.push_back(i);
     const auto batch = [&](int i) { return std::make_pair(-size_class(fields(i)[2]), fields(i)[1] / (16 * kRowPx)); };
     std::sort(order.begin(), order.end(), [&](int a, int b) { return std::make_pair(batch(a), a) < std::make_pair(batch(b), b); });
-    int counts[kClasses] = {};
     for (size_t from = 0, to; from < order.size(); from = to) {
         for (to = from; to < order.size() && batch(order[to]) == batch(order[from]); ++to) {
             Fields f = fields(order[to]);
-            const int k = size_class(f[2]), w0 = kBaseWeightUnit >> k;
-            ++counts[k];
-            const Accumulator& a = grid[(f[1] >> 7) * columns + (f[0] >> 7)];
+            const int w0 = kBaseWeightUnit >> size_class(f[2]);
+            const Accumulator& a = grid.at(f);
             const int bx = std::min((f[0] >> 4) * base_columns_ / width_, base_columns_ - 1);
             const int by = std::min((f[1] >> 4) * base_rows_ / height_, base_rows_ - 1);
             Prediction& p = predictions_[order[to]];
@@ -110,19 +177,14 @@ void KeyEngine::predict() {
             }
             for (int c = 0; c < 2; ++c) p.e[c] = static_cast<int>(std::floor(7 * a.value[3 + c] / (10 * (a.weight + w0))));
         }
-        for (size_t i = from; i < to; ++i) {
-            Fields f = fields(order[i]);
-            const int k = size_class(f[2]), cx = f[0] >> 7, cy = f[1] >> 7;
-            for (int y = std::max(0, cy - kReach[k]); y <= std::min(rows - 1, cy + kReach[k]); ++y)
-                for (int x = std::max(0, cx - kReach[k]); x <= std::min(columns - 1, cx + kReach[k]); ++x) {
-                    const double w = prediction_weight(k, (x - cx) * (x - cx) + (y - cy) * (y - cy));
-                    Accumulator& a = grid[y * columns + x];
-                    a.weight += w;
-                    const int from_field[5] = {5, 6, 7, 3, 4};
-                    for (int c = 0; c < 5; ++c) a.value[c] += w * f[from_field[c]];
-                }
-        }
+        for (size_t i = from; i < to; ++i) grid.add(fields(order[i]));
     }
+}
+
+void KeyEngine::set_place_bits() {
+    int counts[kClasses] = {};
+    for (int i = 0; i < count_; ++i)
+        if (roles_[i] != KeyRole::kKnown && fields(i)[8] != kKindDead) ++counts[size_class(fields(i)[2])];
     for (int k = 0; k < kClasses; ++k) {
         const double places = (width_ * 16. / steps_.mean[k]) * (height_ * 16. / steps_.mean[k]);
         place_bits_[k] = static_cast<float>(std::log2(places / std::max(counts[k], 1)) + 1.44) - kPlaceContextGain;
@@ -147,14 +209,17 @@ float KeyEngine::rate(int index, const int32_t f[8]) const {
 double KeyEngine::bits() const {
     double total = 0;
     for (int i = 0; i < count_; ++i)
-        if (fields(i)[8] != kKindDead && !predictions_.empty()) total += rate(i, fields(i));
+        if (fields(i)[8] != kKindDead && !is_fixed(i) && !predictions_.empty()) total += rate(i, fields(i));
     return total;
 }
 
 std::vector<int32_t> KeyEngine::splats() const {
     std::vector<int32_t> out;
     for (int i = 0; i < count_; ++i)
-        if (fields(i)[8] != kKindDead) out.insert(out.end(), fields(i), fields(i) + 8);
+        if (fields(i)[8] != kKindDead && !is_fixed(i)) {
+            out.insert(out.end(), fields(i), fields(i) + 8);
+            out.push_back(static_cast<int32_t>(roles_[i]));
+        }
     return out;
 }
 
@@ -166,7 +231,7 @@ int KeyEngine::sweep(float lambda, const float* lambda_map, SweepKind kind) {
     std::vector<PlacedSplat> placed;
     for (int i = 0; i < count_; ++i) {
         Fields f = fields(i);
-        if (f[8] == kKindDead) continue;
+        if (f[8] == kKindDead || is_fixed(i)) continue;
         placed.push_back({i, clamp(f[0] >> 4, 0, width_ - 1), clamp(f[1] >> 4, 0, height_ - 1),
                           window_of(make_geometry(f, height_), width_, height_)});
     }
@@ -178,6 +243,17 @@ int KeyEngine::sweep(float lambda, const float* lambda_map, SweepKind kind) {
                 visit(index, item, kind);
         });
     return changes_;
+}
+
+double KeyEngine::trial(const Visit& v, const Geometry* after) const {
+    double change = canvas_.kernels().trial(canvas_.view(), &v.now, after);
+    if (counts_alone(v.index)) change += lead_weight_ * lead_->kernels().trial(lead_->view(), &v.now, after);
+    return change;
+}
+
+void KeyEngine::commit(const Visit& v, const Geometry* after) {
+    canvas_.kernels().commit(canvas_.view(), &v.now, after);
+    if (counts_alone(v.index)) lead_->kernels().commit(lead_->view(), &v.now, after);
 }
 
 float KeyEngine::evaluate(const Visit& v, const int32_t f[8], QuadraticWalk& walk, float& bits) const {
@@ -242,12 +318,11 @@ bool KeyEngine::take_best(Visit& v, const SweepItem& item, Candidate* candidates
         const Geometry after = make_geometry(f, height_);
         if (!contains(item.window, window_of(after, width_, height_))) continue;
         ++tried;
-        const float cost = static_cast<float>(canvas_.kernels().trial(canvas_.view(), &v.now, &after)) +
-                           v.lambda * (c.bits - v.bits_now);
+        const float cost = static_cast<float>(trial(v, &after)) + v.lambda * (c.bits - v.bits_now);
         if (cost < best) best = cost, chosen = i, geometry_chosen = after;
     }
     if (chosen < 0) return false;
-    canvas_.kernels().commit(canvas_.view(), &v.now, &geometry_chosen);
+    commit(v, &geometry_chosen);
     std::copy_n(candidates[chosen].f, 8, &splats_[static_cast<size_t>(v.index) * kFields]);
     return true;
 }
@@ -262,8 +337,8 @@ void KeyEngine::visit(int index, const SweepItem& item, SweepKind kind) {
     const int column = clamp(f[0] >> 4, 0, width_ - 1) / kMapCell, row = clamp(f[1] >> 4, 0, height_ - 1) / kMapCell;
     v.lambda = lambda_ * lambda_map_[row * ((width_ + kMapCell - 1) / kMapCell) + column];
     v.bits_now = rate(index, f);
-    if (kind.deletes && canvas_.kernels().trial(canvas_.view(), &v.now, nullptr) < v.lambda * v.bits_now) {
-        canvas_.kernels().commit(canvas_.view(), &v.now, nullptr);
+    if (kind.deletes && trial(v, nullptr) < v.lambda * v.bits_now) {
+        commit(v, nullptr);
         splats_[static_cast<size_t>(index) * kFields + 8] = kKindDead;
         ++changes_;
         return;
@@ -273,6 +348,11 @@ void KeyEngine::visit(int index, const SweepItem& item, SweepKind kind) {
     canvas_.kernels().quadratic(canvas_.view(), v.now, make_shape_forms(f, v.now), model);
     std::copy_n(model.gradient, 8, v.gradient);
     std::copy_n(model.hessian, 64, v.hessian);
+    if (counts_alone(index)) {
+        lead_->kernels().quadratic(lead_->view(), v.now, make_shape_forms(f, v.now), model);
+        for (int i = 0; i < 8; ++i) v.gradient[i] += lead_weight_ * model.gradient[i];
+        for (int i = 0; i < 64; ++i) v.hessian[i] += lead_weight_ * model.hessian[i];
+    }
     const int k = size_class(f[2]);
     float unit[8], gradient[8], hessian[64];
     for (int i = 0; i < 8; ++i) unit[i] = step_of(i, k) * kUnit[i];

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "engine_canvas.hpp"
@@ -23,13 +24,19 @@ struct KeySteps {
 // Size class of a log-scale (SPEC section 5).
 int size_class(int log_scale);
 
+// What a splat is to a sweep. The lead is swept like the free ones, but its picture alone counts too, and the others are
+// predicted from it: part 0 of a key frame. Fixed ones stay as they are: known to decoders already, or still to come.
+enum class KeyRole : int32_t { kFree = 0, kLead = 1, kKnown = 2, kPending = 3 };
+
 class KeyEngine {
 public:
     KeyEngine(int width, int height, float chroma_weight, KeySteps steps, const TableCosts& costs, int threads);
 
-    void set_target(const uint8_t* rgb) { canvas_.set_target(rgb); }
-    // splats: [count, 8] state values on the key lattice; samples: base, [3, rows, columns]; base: [3, height, width].
-    void load(const int32_t* splats, int count, const int32_t* samples, int rows, int columns, const float* base);
+    void set_target(const uint8_t* rgb);
+    // splats: [count, 9] state values, free ones and the lead are snapped to the key lattice; roles: [count] KeyRole; samples:
+    // base, [3, rows, columns]; base: [3, height, width]. lead_weight: of the error of the lead's picture alone.
+    void load(const int32_t* splats, const int32_t* roles, int count, const int32_t* samples, int rows, int columns,
+              const float* base, float lead_weight);
     // What a sweep does: change splats, delete them, or both.
     struct SweepKind {
         bool changes, deletes;
@@ -39,7 +46,7 @@ public:
     // Snaps state values [8] to the lattice and into the ranges that key frames may hold.
     void snap(int32_t* fields) const;
 
-    std::vector<int32_t> splats() const;  // [alive, 8]
+    std::vector<int32_t> splats() const;  // [alive, 9] of the free ones and the lead: fields and role
     double bits() const;                  // estimate for all splats, places included
     double squared_error() const { return canvas_.squared_error(); }
     Canvas& canvas() { return canvas_; }
@@ -59,7 +66,16 @@ private:
         float lambda, bits_now;
     };
 
+    struct Grid;
+
+    bool is_fixed(int index) const { return roles_[index] == KeyRole::kKnown || roles_[index] == KeyRole::kPending; }
+    bool counts_alone(int index) const { return lead_ && roles_[index] == KeyRole::kLead; }
+    std::vector<Geometry> geometries(bool lead_only) const;
     void predict();
+    void predict_splats(KeyRole role, Grid& grid);
+    void set_place_bits();
+    double trial(const Visit& v, const Geometry* after) const;
+    void commit(const Visit& v, const Geometry* after);
     float rate(int index, const int32_t f[8]) const;
     void residuals(int index, const int32_t f[8], int k, int r[8]) const;
     void visit(int index, const SweepItem& item, SweepKind kind);
@@ -74,7 +90,11 @@ private:
     KeySteps steps_;
     KeyCosts costs_;
     Canvas canvas_;
+    std::unique_ptr<Canvas> lead_;  // the lead alone; null where it does not count
+    std::vector<uint8_t> target_;   // [height, width, 3]
+    float lead_weight_ = 0;
     std::vector<int32_t> splats_, samples_;
+    std::vector<KeyRole> roles_;
     int base_rows_ = 0, base_columns_ = 0, count_ = 0;
     std::vector<Prediction> predictions_;
     float place_bits_[kClasses] = {};

@@ -22,6 +22,7 @@ template <class T, class... Shape>
 using In = nb::ndarray<const T, nb::numpy, Shape..., nb::c_contig, nb::device::cpu>;
 using Rgb = In<uint8_t, nb::shape<-1, -1, 3>>;
 using Ints2 = In<int32_t, nb::ndim<2>>;
+using Ints1 = In<int32_t, nb::ndim<1>>;
 using Ints3 = In<int32_t, nb::ndim<3>>;
 using Floats2 = In<float, nb::ndim<2>>;
 using Floats3 = In<float, nb::shape<3, -1, -1>>;
@@ -246,16 +247,19 @@ void bind_key(nb::module_& m) {
             nb::arg("rgb"), "Sets the frame to encode, uint8 [H, W, 3].")
         .def(
             "load",
-            [](KeyEngine& e, const Ints2& splats, const Ints3& samples, const Floats3& base) {
-                expect(splats.shape(1), 8, "splat fields");
+            [](KeyEngine& e, const Ints2& splats, const Ints1& roles, const Ints3& samples, const Floats3& base, float lead_weight) {
+                expect(splats.shape(1), kFields, "splat fields");
+                expect(roles.shape(0), splats.shape(0), "roles");
                 expect(samples.shape(0), 3, "base planes");
                 check_picture(base.shape(1), base.shape(2), e.canvas(), "base");
                 nb::gil_scoped_release release;
-                e.load(splats.data(), static_cast<int>(splats.shape(0)), samples.data(), static_cast<int>(samples.shape(1)),
-                       static_cast<int>(samples.shape(2)), base.data());
+                e.load(splats.data(), roles.data(), static_cast<int>(splats.shape(0)), samples.data(),
+                       static_cast<int>(samples.shape(1)), static_cast<int>(samples.shape(2)), base.data(), lead_weight);
             },
-            nb::arg("splats"), nb::arg("samples"), nb::arg("base"),
-            "Takes splats [n, 8] (state values, snapped to the key lattice), base samples and base picture.")
+            nb::arg("splats"), nb::arg("roles"), nb::arg("samples"), nb::arg("base"), nb::arg("lead_weight") = 0.f,
+            "Takes splats [n, 9] (state values), roles [n] (0 free, 1 lead: both snapped to the key lattice; 2 known to "
+            "decoders, 3 still to come: both fixed), base samples and base picture. lead_weight: of the error of the lead's "
+            "picture alone.")
         .def(
             "sweep",
             [](KeyEngine& e, float lambda_, const Floats2& lambda_map, bool changes, bool deletes) {
@@ -267,8 +271,8 @@ void bind_key(nb::module_& m) {
             "One sweep that changes splats, deletes them, or both; returns how many changed or went.")
         .def("splats", [](const KeyEngine& e) {
             const std::vector<int32_t> splats = e.splats();
-            return to_numpy(splats, {splats.size() / 8, 8});
-        }, "Splats that are left, [n, 8].")
+            return to_numpy(splats, {splats.size() / kFields, static_cast<size_t>(kFields)});
+        }, "Free splats and leads that are left, [n, 9]: fields and role.")
         .def("bits", &KeyEngine::bits, "Estimated bits of all splats.")
         .def("squared_error", &KeyEngine::squared_error, "Weighted squared error, 0..255 scale.")
         .def("picture", [](KeyEngine& e) {

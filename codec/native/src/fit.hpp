@@ -32,6 +32,9 @@ public:
     virtual void splats(float* out) const = 0;
     virtual int size() const = 0;
     virtual void set_lattice(const FitLattice& lattice) = 0;   // and forgets them, too
+    // From now on the picture of the flagged splats alone counts too, `weight` times as much; until set_splats().
+    // flags: [n], in the caller's order.
+    virtual void set_lead(const uint8_t* flags, float weight) = 0;
     // One pass over the picture: loss at the splats as they are, and their gradients inside. Returns the loss.
     virtual double gradient(ThreadPool& pool) = 0;
     virtual void gradients(float* out) const = 0;  // [n, 8] of the last gradient()

@@ -29,20 +29,32 @@ constexpr int SPLATS_A_TASK = 256;
 
 struct Moments { float m[PARAMS], v[PARAMS]; };
 
+// The pictures of a fit, in columns of LANES px; made once, shared by a session and that of its lead.
+struct Inputs {
+    explicit Inputs(const FitTarget& target);
+    void copy(const FitTarget& target);
+
+    int width, height, columns;
+    float channel_weights[3];
+    bool weighted;
+    AlignedFloats base, target;     // [column][row][3][LANES]; the base times EPS_BASE
+    AlignedFloats weights;          // [column][row][LANES]
+};
+
 class Session final : public FitSession {
 public:
-    explicit Session(const FitTarget& target);
+    explicit Session(std::shared_ptr<const Inputs> inputs);
     void set_splats(const float* splats, int n) override;
     void splats(float* out) const override;
     int size() const override { return n_; }
     void set_lattice(const FitLattice& lattice) override;
+    void set_lead(const uint8_t* flags, float weight) override;
     double gradient(ThreadPool& pool) override;
     void gradients(float* out) const override;
     void picture(float* out, ThreadPool& pool) override;
     double step(float rate, ThreadPool& pool) override;
 
 private:
-    void copy_inputs(const FitTarget& target);
     void prepare(ThreadPool& pool);
     void prepare_splat(int i);
     void on_lattice(float* params) const;
@@ -53,16 +65,16 @@ private:
     void splat_sums(int column, const float* planes);
     void part_sums(const ColumnSplat& s, int column, Rows rows, const float* planes, float* out) const;
     void splat_gradient(int i, float* out) const;
+    void lead_gradient(ThreadPool& pool);
     Betas betas() const { return lattice_.on ? ON_LATTICE : SMOOTH; }
     void forget_moments();
     void adam(int i, float rate, float scale1, float scale2);
 
-    int width_, height_, columns_, n_ = 0, steps_ = 0;
-    float channel_weights_[3];
-    bool weighted_, stale_ = true;
+    std::shared_ptr<const Inputs> inputs_;
+    const int width_, height_, columns_;
+    int n_ = 0, steps_ = 0;
+    bool stale_ = true;
     FitLattice lattice_;
-    AlignedFloats base_, target_;     // [column][row][3][LANES]; the base times EPS_BASE
-    AlignedFloats weights_;           // [column][row][LANES]
     std::vector<int> order_;          // place here -> the caller's index; sorted by y, so that walks stay in cache
     std::vector<float> params_;       // [n, 8]
     std::vector<Moments> moments_;
@@ -73,42 +85,50 @@ private:
     std::vector<Rows> part_rows_;     // [parts]
     std::vector<AlignedFloats> scratch_;
     std::vector<double> losses_;
+    std::unique_ptr<Session> lead_;   // of the splats whose picture alone counts too; null: none
+    std::vector<int> leading_;        // [lead] their places here, ascending
+    std::vector<int> lead_place_;     // [n] the place there, -1: none
+    float lead_weight_ = 0;
 };
 
-Session::Session(const FitTarget& target)
-    : width_(target.width), height_(target.height), columns_((target.width + LANES - 1) / LANES),
-      weighted_(target.weight != nullptr), losses_(columns_) {
-    std::copy_n(target.channel_weights, 3, channel_weights_);
-    copy_inputs(target);
+Inputs::Inputs(const FitTarget& from)
+    : width(from.width), height(from.height), columns((from.width + LANES - 1) / LANES),
+      // the weights also switch the lanes right of the picture off
+      weighted(from.weight != nullptr || from.width % LANES != 0) {
+    std::copy_n(from.channel_weights, 3, channel_weights);
+    copy(from);
 }
 
-void Session::copy_inputs(const FitTarget& target) {
-    const std::size_t blocks = std::size_t(columns_) * height_, area = std::size_t(width_) * height_;
-    base_.resize(blocks * 3 * LANES);
-    target_.resize(blocks * 3 * LANES);
-    // the weights also switch the lanes right of the picture off
-    weighted_ = weighted_ || width_ % LANES != 0;
-    if (weighted_) weights_.resize(blocks * LANES);
-    for (int column = 0; column < columns_; ++column)
-        for (int y = 0; y < height_; ++y) {
-            const std::size_t block = std::size_t(column) * height_ + y;
+void Inputs::copy(const FitTarget& from) {
+    const std::size_t blocks = std::size_t(columns) * height, area = std::size_t(width) * height;
+    base.resize(blocks * 3 * LANES);
+    target.resize(blocks * 3 * LANES);
+    if (weighted) weights.resize(blocks * LANES);
+    for (int column = 0; column < columns; ++column)
+        for (int y = 0; y < height; ++y) {
+            const std::size_t block = std::size_t(column) * height + y;
             for (int lane = 0; lane < LANES; ++lane) {
                 const int x = column * LANES + lane;
-                const std::size_t at = std::size_t(y) * width_ + std::min(x, width_ - 1);
+                const std::size_t at = std::size_t(y) * width + std::min(x, width - 1);
                 for (int c = 0; c < 3; ++c) {
-                    base_.data()[(block * 3 + c) * LANES + lane] = EPS_BASE * target.base[c * area + at];
-                    target_.data()[(block * 3 + c) * LANES + lane] = target.target[c * area + at];
+                    base.data()[(block * 3 + c) * LANES + lane] = EPS_BASE * from.base[c * area + at];
+                    target.data()[(block * 3 + c) * LANES + lane] = from.target[c * area + at];
                 }
-                if (weighted_)
-                    weights_.data()[block * LANES + lane] = x >= width_ ? 0.f : target.weight ? target.weight[at] : 1.f;
+                if (weighted)
+                    weights.data()[block * LANES + lane] = x >= width ? 0.f : from.weight ? from.weight[at] : 1.f;
             }
         }
 }
+
+Session::Session(std::shared_ptr<const Inputs> inputs)
+    : inputs_(std::move(inputs)), width_(inputs_->width), height_(inputs_->height), columns_(inputs_->columns),
+      losses_(columns_) {}
 
 void Session::set_splats(const float* splats, int n) {
     n_ = n;
     forget_moments();
     stale_ = true;
+    lead_.reset();
     order_.resize(n);
     std::iota(order_.begin(), order_.end(), 0);
     std::stable_sort(order_.begin(), order_.end(), [&](int i, int j) { return splats[8 * i + 1] < splats[8 * j + 1]; });
@@ -130,6 +150,33 @@ void Session::set_lattice(const FitLattice& lattice) {
     lattice_ = lattice;
     forget_moments();
     stale_ = true;
+}
+
+void Session::set_lead(const uint8_t* flags, float weight) {
+    lead_weight_ = weight;
+    lead_place_.assign(n_, -1);
+    leading_.clear();
+    for (int i = 0; i < n_; ++i)
+        if (flags[order_[i]]) {
+            lead_place_[i] = int(leading_.size());
+            leading_.push_back(i);
+        }
+    lead_ = std::make_unique<Session>(inputs_);
+    const std::size_t count = leading_.size();
+    lead_->n_ = int(count);
+    lead_->params_.resize(count * PARAMS);
+    lead_->drawn_.resize(count);
+    lead_->spans_.resize(count);
+}
+
+// Gives the lead the splats as they are drawn here, and takes its gradient.
+void Session::lead_gradient(ThreadPool& pool) {
+    for (std::size_t k = 0; k < leading_.size(); ++k) {
+        lead_->drawn_[k] = drawn_[leading_[k]];
+        lead_->spans_[k] = spans_[leading_[k]];
+    }
+    lead_->stale_ = false;
+    lead_->gradient(pool);
 }
 
 void Session::forget_moments() {
@@ -203,7 +250,7 @@ void Session::make_scratch(const ThreadPool& pool) {
 }
 
 void Session::draw(int column, float* planes) {
-    const float* base = base_.data() + std::size_t(column) * height_ * 3 * LANES;
+    const float* base = inputs_->base.data() + std::size_t(column) * height_ * 3 * LANES;
     for (int y = 0; y < height_; ++y) {
         float* p = planes + y * (4 * LANES);
         for (int c = 0; c < 3; ++c) store(p + c * LANES, load(base + (y * 3 + c) * LANES));
@@ -222,12 +269,12 @@ void Session::draw(int column, float* planes) {
 
 // Turns (sum w c, sum w) into dL/dI / sum w (three planes) and its product with I (one plane). Returns the loss.
 double Session::residual(int column, float* planes) const {
-    return weighted_ ? residual_rows<true>(column, planes) : residual_rows<false>(column, planes);
+    return inputs_->weighted ? residual_rows<true>(column, planes) : residual_rows<false>(column, planes);
 }
 
 template <bool weighted> double Session::residual_rows(int column, float* planes) const {
-    const float* target = target_.data() + std::size_t(column) * height_ * 3 * LANES;
-    const float* weights = weights_.data() + std::size_t(column) * height_ * LANES;
+    const float* target = inputs_->target.data() + std::size_t(column) * height_ * 3 * LANES;
+    const float* weights = inputs_->weights.data() + std::size_t(column) * height_ * LANES;
     double total = 0;
     for (int first = 0; first < height_; first += 64) {  // in float within 64 rows
         vfloat loss{};
@@ -238,7 +285,7 @@ template <bool weighted> double Session::residual_rows(int column, float* planes
             for (int c = 0; c < 3; ++c) {
                 const vfloat value = load(p + c * LANES) * inverse;
                 const vfloat error = value - load(target + (y * 3 + c) * LANES);
-                vfloat pull = error * channel_weights_[c];
+                vfloat pull = error * inputs_->channel_weights[c];
                 if constexpr (weighted) pull *= load(weights + y * LANES);
                 loss += error * pull;
                 pull *= inverse;
@@ -320,6 +367,11 @@ void Session::gradients(float* out) const {
 void Session::adam(int i, float rate, float scale1, float scale2) {
     float gradient[PARAMS];
     splat_gradient(i, gradient);
+    if (lead_ && lead_place_[i] >= 0) {
+        float alone[PARAMS];
+        lead_->splat_gradient(lead_place_[i], alone);
+        for (int k = 0; k < PARAMS; ++k) gradient[k] += lead_weight_ * alone[k];
+    }
     float* p = &params_[std::size_t(i) * PARAMS];
     Moments& moments = moments_[i];
     const float narrow = std::sqrt(p[2] * p[4]);
@@ -341,6 +393,7 @@ void Session::adam(int i, float rate, float scale1, float scale2) {
 
 double Session::step(float rate, ThreadPool& pool) {
     const double loss = gradient(pool);
+    if (lead_) lead_gradient(pool);
     ++steps_;
     const float scale1 = 1.f / (1.f - std::pow(betas().first, float(steps_)));
     const float scale2 = 1.f / (1.f - std::pow(betas().second, float(steps_)));
@@ -371,7 +424,9 @@ void Session::picture(float* out, ThreadPool& pool) {
     });
 }
 
-std::unique_ptr<FitSession> make(const FitTarget& target) { return std::make_unique<Session>(target); }
+std::unique_ptr<FitSession> make(const FitTarget& target) {
+    return std::make_unique<Session>(std::make_shared<const Inputs>(target));
+}
 
 }  // namespace
 

@@ -48,6 +48,12 @@ public:
         session_->set_lattice(lattice);
     }
 
+    void set_lead(ArrayIn<uint8_t, 1> flags, float weight) {
+        require(int(flags.shape(0)) == session_->size(), "flags: expected one for each splat");
+        require(weight >= 0.f, "weight: expected 0 or more");
+        session_->set_lead(flags.data(), weight);
+    }
+
     double step(float rate) {
         nb::gil_scoped_release release;
         return session_->step(rate, pool_);
@@ -105,6 +111,8 @@ void register_fit(nb::module_& m) {
         .def("set_lattice", &Fit::set_lattice, "steps"_a.none(),
              "Draw splats rounded to these steps (5 of the mean, scale, shape, luma, chroma; natural units), or as they are. "
              "Adam's moments are forgotten.")
+        .def("set_lead", &Fit::set_lead, "flags"_a, "weight"_a,
+             "From now on the picture of the flagged splats alone counts too, weight times as much; set_splats() ends it.")
         .def("step", &Fit::step, "rate"_a, "One iteration; returns the loss before it.")
         .def("run", &Fit::run, "iterations"_a, "rate"_a,
              "Iterations with a cosine schedule from rate to 0; returns the loss before the last.")

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec.bitstream import frame_bits, parse_frame, parse_header, serialize_key
+from codec.bitstream.key_syntax import layout_key_part
 from codec.errors import BitstreamError, StreamStateError
-from codec.prediction import key_values
-from codec.quantize import dequantize_base
+from codec.prediction import key_residuals, key_values
+from codec.quantize import dequantize_base, size_class
 from codec.slots import blocks_for
 from codec.state import apply_frame, state_hash
 from codec.types import EpochRecord, KeyCommands, SplatState, Steps
@@ -76,6 +77,54 @@ def test_values_are_those_of_the_scalar_twin(seed: int) -> None:
     residuals = part.residuals * integers(rng, 1, 200, 1, 5)
     arguments = epoch, base, part.classes, part.tile_rows, part.fields, residuals
     assert key_values(*arguments).tolist() == twins.key_values(*arguments)
+    known = noise_state(rng, epoch).splats[:40]
+    assert key_values(*arguments, known).tolist() == twins.key_values(*arguments, known.tolist())
+
+
+@given(seeds)
+@settings(max_examples=8, deadline=None)
+def test_residuals_of_known_splats_give_the_values_back(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    commands = random_key(rng, EPOCH, 200)
+    base = dequantize_base(commands.base_levels)
+    _, order, rows = layout_key_part(EPOCH, 0, 12, 0, commands.splats[50:])
+    ordered, known = commands.splats[50:][order], commands.splats[:50]
+    classes = size_class(ordered[:, 2])
+    residuals = key_residuals(EPOCH, base, classes, rows, ordered, known)
+    assert equal(key_values(EPOCH, base, classes, rows, ordered[:, :3], residuals, known), ordered)
+    assert np.abs(residuals).sum() != np.abs(key_residuals(EPOCH, base, classes, rows, ordered)).sum()
+
+
+def test_part_0_holds_the_lead_and_shows_alone() -> None:
+    rng = np.random.default_rng(8)
+    commands = random_key(rng, EPOCH, 200)
+    lead = np.arange(200) % 5 == 0
+    parts = serialize_key(EPOCH, 0, KeyCommands(commands.base_levels, commands.splats, lead), max_part_bytes=300)
+    assert len(parts) > 2
+    assert max(map(len, parts)) <= 300
+    for came in (parts[:1], (parts[2], parts[0])):
+        state = SplatState.empty(EPOCH)
+        apply_frame(state, parse_frame(came, EPOCH, partial=True))
+        shown = sorted_splats(state)
+        expected = sorted(commands.splats[lead].tolist())
+        assert shown == expected if len(came) == 1 else all(splat in shown for splat in expected)
+        assert equal(state.base, dequantize_base(commands.base_levels))
+    with pytest.raises(BitstreamError, match="expected parts"):
+        parse_frame(parts[1:], EPOCH, partial=True)
+    with pytest.raises(BitstreamError, match="expected parts"):
+        parse_frame(parts[:2], EPOCH)
+
+
+def test_a_lead_too_large_for_part_0_loses_its_finest() -> None:
+    rng = np.random.default_rng(9)
+    commands = random_key(rng, EPOCH, 300)
+    for lead in (None, np.ones(300, np.bool_)):
+        parts = serialize_key(EPOCH, 0, KeyCommands(commands.base_levels, commands.splats, lead), max_part_bytes=400)
+        first = SplatState.empty(EPOCH)
+        apply_frame(first, parse_frame(parts[:1], EPOCH, partial=True))
+        kept = first.splats[first.splats[:, 8] == 1, 2]
+        assert 30 < len(kept) < 150
+        assert kept.min() >= np.sort(commands.splats[:, 2])[-len(kept)]
 
 
 def test_layers_get_their_own_parts() -> None:

@@ -62,14 +62,17 @@ def test_no_more_splats_than_allowed() -> None:
     assert luma_psnr(few, picture()) > 20
 
 
-def engine_with(splats: npt.NDArray[np.int32], rgb: npt.NDArray[np.uint8]) -> tuple["_native.KeyEngine", SplatState]:
-    """Return an engine that holds these splats over a grey base, and the state they stand for."""
+def engine_with(
+    splats: npt.NDArray[np.int32], rgb: npt.NDArray[np.uint8], roles: list[int] | None = None, lead_weight: float = 0.0
+) -> tuple["_native.KeyEngine", SplatState]:
+    """Return an engine that holds these splats [n, 8] over a grey base, and the state they stand for."""
     state = SplatState.empty(EPOCH)
     state.base[0] = 512
     base = np.ascontiguousarray(reference.render(state), np.float32)
     engine = _native.KeyEngine(96, 80, 1.0, [8, 8, 16, 16, 32], [13, 8, 24, 20], cost_tables(0), 2)
     engine.set_target(rgb)
-    engine.load(splats, state.base, base)
+    rows = np.hstack([splats, np.ones((len(splats), 1), np.int32)])
+    engine.load(rows, np.array(roles or [0] * len(splats), np.int32), state.base, base, lead_weight)
     return engine, state
 
 
@@ -107,11 +110,11 @@ def test_the_error_of_a_sweep_is_that_of_its_integers() -> None:
     for _ in range(3):
         engine.sweep(60.0, ONES, changes=True, deletes=True)
     kept = engine.splats()
-    state.splats[: len(kept), :8] = kept
+    state.splats[: len(kept), :8] = kept[:, :8]
     state.splats[: len(kept), 8] = 1
     error = reference.render(state).astype(np.float64) - _native.to_ycc(rgb, 1)
     assert engine.squared_error() == pytest.approx(float(np.sum(error**2)), rel=1e-3)
-    again, _ = engine_with(kept, rgb)
+    again, _ = engine_with(np.ascontiguousarray(kept[:, :8]), rgb)
     assert np.array_equal(again.splats(), kept)  # what is on the lattice stays as it is
 
 
@@ -133,6 +136,48 @@ def test_sweeps_lower_error_plus_lambda_times_bits() -> None:
         engine.sweep(50.0, ONES, changes=True, deletes=True)
         costs.append(engine.squared_error() + 50.0 * engine.bits())
     assert costs[-1] < costs[0]
+
+
+def boxes() -> npt.NDArray[np.int32]:
+    """Return three splats over the bright square that `test_roles` draws, two of them nearly the same."""
+    return np.array(
+        [[640, 640, 104, 0, 0, 880, 0, 0], [648, 640, 104, 0, 0, 880, 0, 0], [160, 160, 104, 0, 0, 512, 0, 0]], np.int32
+    )
+
+
+def test_fixed_splats_are_left_alone_and_free_ones_give_way_to_them() -> None:
+    rgb = np.full((80, 96, 3), 128, np.uint8)
+    rgb[30:50, 30:50] = 220
+    for role in (2, 3):
+        engine, _ = engine_with(boxes() + 1, rgb, [role, 0, role])
+        engine.sweep(100.0, ONES, changes=True, deletes=True)
+        assert len(engine.splats()) == 0
+    engine, _ = engine_with(boxes(), rgb, [0, 0, 2])
+    engine.sweep(100.0, ONES, changes=True, deletes=True)
+    assert engine.splats()[:, 8].tolist() == [0]
+
+
+def test_the_lead_stays_for_its_own_picture() -> None:
+    rgb = np.full((80, 96, 3), 128, np.uint8)
+    rgb[30:50, 30:50] = 220
+    for weight, kept in ((0.0, 0), (1.0, 1)):
+        engine, _ = engine_with(boxes()[:2], rgb, [2, 1], weight)
+        engine.sweep(100.0, ONES, changes=True, deletes=True)
+        assert engine.splats()[:, 8].tolist() == [1] * kept
+
+
+def test_a_frame_in_parts_has_a_lead_that_shows_the_picture() -> None:
+    epoch = EpochRecord(0, 320, 240, (30, 1), (80,))
+    small = np.kron(picture(), np.ones((3, 4, 1), np.uint8))[:240, :320]
+    weights = np.ones((15, 20), np.float32)
+    commands = KeyFrameFit(epoch, 16000, 2, 1).fit(np.ascontiguousarray(small), weights, weights, 60.0, QUICK)
+    assert commands.lead is not None
+    parts = serialize_key(epoch, 0, commands)
+    assert len(parts) > 1
+    state = SplatState.empty(epoch)
+    apply_frame(state, parse_frame(parts[:1], epoch, partial=True))
+    error = np.clip(render(state)[0], 0, 255) - small.astype(np.float64) @ (0.299, 0.587, 0.114)
+    assert 10 * np.log10(255**2 / np.mean(error**2)) > 22
 
 
 def test_base_means_are_means_of_cells() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from codec.fit import FitSession, NativeFit, fit
+from codec.fit.backend import pack_splats, unpack_splats
 from codec.fit.reference import ReferenceFit, log_shape_of, whitening_of
 from codec.types import FloatArray, SplatSet, Steps
 
@@ -97,6 +98,25 @@ def test_native_steps_match_the_reference(lattice: Steps | None) -> None:
         difference = np.abs(getattr(ours, name) - getattr(theirs, name))
         assert np.quantile(difference, 0.9 if lattice else 0.97) < tolerance, name
     assert sessions[0].gradients()[0] == pytest.approx(sessions[1].gradients()[0], rel=2e-2 if lattice else 2e-3)
+
+
+def test_the_lead_is_fitted_alone_too_and_as_the_reference_does() -> None:
+    target, base = random_picture(10)
+    lead = np.arange(24) % 3 == 0
+    alone = []
+    for weight in (0.0, 2.0):
+        sessions: list[FitSession] = [NativeFit(target, base), ReferenceFit(target, base)]
+        for session in sessions:
+            session.start(random_splats(10))
+            session.set_lead(lead, weight)
+            session.run(6, 0.5)
+        ours, theirs = (session.splats() for session in sessions)
+        assert np.quantile(np.abs(ours.means_px - theirs.means_px), 0.97) < 5e-3
+        rows = pack_splats(ours)[lead]
+        only = NativeFit(target, base)
+        only.start(unpack_splats(rows))
+        alone.append(only.gradients()[0])
+    assert alone[1] < 0.9 * alone[0]
 
 
 def test_threads_do_not_change_a_bit() -> None:
