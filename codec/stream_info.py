@@ -28,7 +28,10 @@ class FrameKindFigures:
 
     frames: int = 0
     size_bytes: int = 0
+    header_bytes: int = 0
     element_bits: Counter[str] = field(default_factory=Counter)  # ideal code lengths, by syntax element
+    table_sets: Counter[int] = field(default_factory=Counter)  # frames by the set they are coded with
+    most_over_bytes: float = 0.0  # largest of what a frame's streams take beyond their ideal code length
 
 
 @dataclass
@@ -41,6 +44,13 @@ class StreamFigures:
     kinds: dict[str, FrameKindFigures] = field(default_factory=dict)  # "key", "p"
     patches: int = 0
     patch_bytes: int = 0
+    epoch_bytes: int = 0
+
+    @property
+    def other_bytes(self) -> int:
+        """Bytes of neither frames nor patches nor epoch records: head, index, lengths of records."""
+        frames = sum(kind.size_bytes for kind in self.kinds.values())
+        return self.size_bytes - frames - self.patch_bytes - self.epoch_bytes
 
     @property
     def frames(self) -> int:
@@ -56,6 +66,7 @@ def read_figures(path: Path) -> StreamFigures:
         for record in reader.records():
             if record.kind == RECORD_EPOCH:
                 figures.epochs.append(parse_epoch(record.body))
+                figures.epoch_bytes += len(record.body)
             elif record.kind == RECORD_FRAME:
                 _add_frame(figures, record.body)
             elif record.kind == RECORD_PATCH:
@@ -84,6 +95,7 @@ def describe_stream(path: Path) -> str:
     for kind, name in (("key", "key frames"), ("p", "P-frames")):
         if kind in figures.kinds:
             lines += _kind_lines(name, figures.kinds[kind])
+    lines.append(f"epoch records: {figures.epoch_bytes} bytes; head, index and lengths: {figures.other_bytes} bytes")
     return "\n".join(lines)
 
 
@@ -91,16 +103,27 @@ def _add_frame(figures: StreamFigures, body: bytes) -> None:
     if not figures.epochs:
         raise BitstreamError("expected an epoch record before the first frame")
     parts = split_parts(body)
-    kind = figures.kinds.setdefault(parse_header(parts[0]).kind, FrameKindFigures())
+    headers = [parse_header(part) for part in parts]
+    bits = frame_bits(parts, figures.epochs[-1])
+    size_bytes, header_bytes = sum(map(len, parts)), sum(header.size_bytes for header in headers)
+    kind = figures.kinds.setdefault(headers[0].kind, FrameKindFigures())
     kind.frames += 1
-    kind.size_bytes += sum(len(part) for part in parts)
-    kind.element_bits.update(frame_bits(parts, figures.epochs[-1]))
+    kind.size_bytes += size_bytes
+    kind.header_bytes += header_bytes
+    kind.element_bits.update(bits)
+    kind.table_sets[headers[0].table_set] += 1
+    kind.most_over_bytes = max(kind.most_over_bytes, size_bytes - header_bytes - sum(bits.values()) / 8)
 
 
 def _kind_lines(name: str, kind: FrameKindFigures) -> list[str]:
-    """Return the heading and one line an element, largest first."""
-    total = kind.size_bytes * 8
-    lines = [f"{name}: {kind.frames}, {kind.size_bytes} bytes, {kind.size_bytes / kind.frames:.1f} a frame"]
-    elements = [*kind.element_bits.most_common(), ("headers and ends of streams", total - kind.element_bits.total())]
+    """Return the heading, one line an element, largest first, and what is not an element: together all bytes."""
+    total, header_bits = kind.size_bytes * 8, kind.header_bytes * 8
+    sets = ", ".join(f"{number}: {frames}" for number, frames in sorted(kind.table_sets.items()))
+    lines = [
+        f"{name}: {kind.frames}, {kind.size_bytes} bytes, {kind.size_bytes / kind.frames:.1f} a frame; "
+        f"frames by table set {sets}; at most {kind.most_over_bytes:.1f} bytes of streams over their ideal length"
+    ]
+    ends = total - header_bits - kind.element_bits.total()
+    elements = [*kind.element_bits.most_common(), ("headers", header_bits), ("ends of streams", ends)]
     lines += [f"  {element:<28} {bits:>12.0f} bits {100 * bits / total:>5.1f}%" for element, bits in elements]
     return lines
