@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from codec.bitstream.epoch import pack_epoch
 from codec.bitstream.frame import parse_frame, serialize_key, serialize_p
+from codec.bitstream.header import parse_header
 from codec.config import EncoderConfig
 from codec.engine import KeyFrameFit, KeyPlan, PFrameEngine, PFrameFigures, PFramePlan
 from codec.errors import ConfigError, StreamStateError
@@ -34,7 +35,6 @@ _KEY_PLANS = {
     "live": KeyPlan(iterations=40, quantized_iterations=0, refit_iterations=0, sweeps=4, start_factor=0.8),
 }
 _PACK_RESERVE_MS = 1.5  # kept back of a budget for packing at first; then follows what packing took
-_CALM_TABLES, _MOVING_TABLES = 1, 2  # table sets of P-frames (see bitstream/train_tables.py); key frames take set 0
 _BASE_SPACINGS_PX = (48, 64, 96, 128, 192, 256)
 _MOST_BASE_SAMPLES = 800  # of all three planes: the base must fit into the first part of a key frame
 
@@ -205,6 +205,7 @@ class Encoder:
             engine.load(before)
             commands, figures = engine.encode([], lambda_map, _without_cells(plan))
             parts = self._pack_p(before, commands, done.hashed)
+        engine.follow_tables(parse_header(parts[0]).table_set)
         number = state.frame_number
         self.last_changed[np.any(before.splats != state.splats, axis=1)] = number
         self._note_p(figures)
@@ -223,8 +224,8 @@ class Encoder:
         self._engine.store(self.state)
         self.state.frame_number = before.frame_number + 1
         hash16 = state_hash(self.state) if hashed else None
-        table_set = _CALM_TABLES if self._share_changed < _CALM_SHARE else _MOVING_TABLES
-        return serialize_p(before, self.state.frame_number, commands, table_set, hash16=hash16)
+        number, likely_set = self.state.frame_number, self._engine.table_set
+        return serialize_p(before, number, commands, None, hash16=hash16, likely_set=likely_set)
 
     def _flows(self, luma: npt.NDArray[np.uint8]) -> list[FloatArray]:
         """Return the flows offered to the cells: from the last source and, at "best", from the state's picture too."""
@@ -308,7 +309,8 @@ class Encoder:
                 f"got {epoch.width_px}x{epoch.height_px}"
             )
         self.state = state
-        self._engine = PFrameEngine(epoch, self._config.threads)
+        table_set = 0 if self._engine is None else self._engine.table_set
+        self._engine = PFrameEngine(epoch, self._config.threads, table_set)
         self._engine.load(state)
 
 

@@ -2,19 +2,29 @@
 
 Encoders and the decoder share one interface, so that a syntax is written once: a method gets the values and returns
 them; the decoder looks at their shape only and returns what the stream holds. Beside the coder that makes bytes there
-is one that counts bits and one that records symbols for training.
+is one that counts bits (and `recording.py` has one that keeps symbols for training).
 """
 
 from abc import ABC, abstractmethod
 from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar
 
 import constriction
 import numpy as np
 import numpy.typing as npt
 
-from codec.bitstream.tables import PRECISION_BITS, TABLES, TOTAL_COUNT, WIDE_NAMES, CountArray, cost_tables, table_set
+from codec.bitstream.tables import (
+    FIRST_ROW,
+    PRECISION_BITS,
+    ROW_ENTRY,
+    TABLES,
+    TOTAL_COUNT,
+    WIDE_NAMES,
+    CountArray,
+    cost_tables,
+    entry_costs,
+    table_set,
+)
 from codec.errors import BitstreamError, StreamStateError
 from codec.types import FloatArray, IntArray
 
@@ -26,7 +36,6 @@ __all__ = [
     "PlaneCoder",
     "PlaneDecoder",
     "PlaneEncoder",
-    "RecordingEncoder",
 ]
 
 MAX_INT = 16383
@@ -44,6 +53,12 @@ Contexts = int | npt.NDArray[np.signedinteger[Any]]  # one for all symbols, or [
 def _table_models(number: int) -> dict[str, tuple[Model, ...]]:
     """Return one coder model for each context of each table of a set; probabilities of n/2^24 are kept exactly."""
     return {name: tuple(_exact_model(row) for row in counts) for name, counts in table_set(number).items()}
+
+
+@cache
+def _row_models(number: int) -> tuple[Model, ...]:
+    """Return the models of all rows of a set."""
+    return tuple(model for models in _table_models(number).values() for model in models)
 
 
 @cache
@@ -177,51 +192,73 @@ def _check_ints(name: str, values: IntArray) -> None:
 
 
 class PlaneEncoder(PlaneCoder):
-    """Makes the bytes of one stream."""
+    """Makes the bytes of one stream: keeps its symbols first, so that the cheapest table set can be told from them."""
 
     def __init__(self, table_set_number: int) -> None:
-        """Start an empty stream that uses the given table set."""
-        self._coder: Model = constriction.stream.queue.RangeEncoder()
-        self._models = _table_models(table_set_number)
+        """Start an empty stream that uses the given table set unless `finish` is told another."""
+        self._table_set = table_set_number
+        self._runs: list[tuple[int, IntArray | int]] = []  # row of tables, or -size of equally likely symbols
 
     def _run(self, name: str, context: int, symbols: IntArray) -> IntArray:
-        """Encode symbols of one context."""
-        self._coder.encode(symbols.astype(np.int32, copy=False), self._models[name][context])
+        """Keep symbols of one context."""
+        self._runs.append((FIRST_ROW[name] + context, symbols.astype(np.int32)))
         return symbols
 
     def _run_one(self, name: str, context: int, symbol: int) -> int:
-        """Encode one symbol."""
-        self._coder.encode(symbol, self._models[name][context])
+        """Keep one symbol."""
+        self._runs.append((FIRST_ROW[name] + context, int(symbol)))
         return symbol
 
     def planes(self, name: str, contexts: IntArray, symbols: IntArray) -> None:
-        """Encode known planes [p, n]: sorted by plane and context at once, not plane by plane."""
-        models, encode = self._models[name], self._coder.encode
-        keys = (np.arange(len(symbols))[:, None] * len(models) + contexts).reshape(-1)
+        """Keep known planes [p, n]: sorted by plane and context at once, not plane by plane."""
+        first, rows = FIRST_ROW[name], TABLES[name].contexts
+        keys = (np.arange(len(symbols))[:, None] * rows + contexts).reshape(-1)
         ordered = symbols.reshape(-1)[keys.astype(np.uint16).argsort(kind="stable")].astype(np.int32, copy=False)
         counts = np.bincount(keys)
         used = counts.nonzero()[0]
         start = 0
         for key, count in zip(used.tolist(), counts[used].tolist(), strict=True):
-            encode(ordered[start : start + count], models[key % len(models)])
+            self._runs.append((first + key % rows, ordered[start : start + count]))
             start += count
 
     def row(self, name: str, contexts: list[int], symbols: list[int]) -> list[int]:
-        """Encode a plane of few symbols."""
-        models, encode = self._models[name], self._coder.encode
+        """Keep a plane of few symbols."""
+        first = FIRST_ROW[name]
         for context, place in sorted(zip(contexts, range(len(contexts)), strict=True)):
-            encode(symbols[place], models[context])
+            self._runs.append((first + context, symbols[place]))
         return symbols
 
     def _uniform_run(self, label: str, size: int, symbols: IntArray) -> IntArray:
-        """Encode equally likely symbols."""
-        self._coder.encode(symbols.astype(np.int32, copy=False), _uniform_model(size))
+        """Keep equally likely symbols."""
+        self._runs.append((-size, symbols.astype(np.int32)))
         return symbols
 
-    def finish(self) -> bytes:
+    def set_bits(self) -> npt.NDArray[np.float64]:
+        """Return the bits that each shipped table set takes for the symbols so far, [sets]; others cost all alike."""
+        single = [run for run in self._runs if isinstance(run[1], int)]
+        several = [run for run in self._runs if not isinstance(run[1], int) and run[0] >= 0]
+        rows = np.array([row for row, _ in single] + [row for row, _ in several], np.int64)
+        entries = ROW_ENTRY[rows]
+        entries = entries.repeat([1] * len(single) + [len(symbols) for _, symbols in several])  # type: ignore[arg-type]
+        entries += np.concatenate([[symbol for _, symbol in single], *(symbols for _, symbols in several)]).astype(
+            np.int64
+        )
+        bits: npt.NDArray[np.float64] = entry_costs().take(entries, axis=1).sum(axis=1, dtype=np.float64)
+        return bits
+
+    def cheapest_set(self) -> int:
+        """Return the number of the table set that takes the fewest bits."""
+        return int(self.set_bits().argmin())
+
+    def finish(self, table_set_number: int | None = None) -> bytes:
         """Return the stream: of all numbers the decoder takes for it, the one with the most trailing zeros."""
-        words = self._coder.get_compressed()
-        flushed_words, (lower, size) = self._coder.pos()
+        coder: Model = constriction.stream.queue.RangeEncoder()
+        models = _row_models(self._table_set if table_set_number is None else table_set_number)
+        encode = coder.encode
+        for row, symbols in self._runs:
+            encode(symbols, models[row] if row >= 0 else _uniform_model(-row))
+        words = coder.get_compressed()
+        flushed_words, (lower, size) = coder.pos()
         total_bits = _WORD_BITS * flushed_words + _STATE_BITS
         number = int.from_bytes(words.astype(">u4").tobytes(), "big") << total_bits - _WORD_BITS * len(words)
         # `number` lies in [start, start + size) and start is `lower` modulo 2^64
@@ -320,29 +357,3 @@ class CountingEncoder(PlaneCoder):
     def total_bits(self) -> float:
         """Bits of everything so far."""
         return sum(self.bits.values())
-
-
-class RecordingEncoder(PlaneCoder):
-    """Counts symbols by table and context, for the training of tables."""
-
-    def __init__(self) -> None:
-        """Start with nothing counted."""
-        self.counts = {name: np.zeros((spec.contexts, spec.symbols), np.int64) for name, spec in TABLES.items()}
-
-    def _run(self, name: str, context: int, symbols: IntArray) -> IntArray:
-        """Count the symbols."""
-        self.counts[name][context] += np.bincount(symbols, minlength=TABLES[name].symbols)
-        return symbols
-
-    def _run_one(self, name: str, context: int, symbol: int) -> int:
-        """Count one symbol."""
-        self.counts[name][context, int(symbol)] += 1
-        return symbol
-
-    def _uniform_run(self, label: str, size: int, symbols: IntArray) -> IntArray:
-        """Ignore what no table codes."""
-        return symbols
-
-    def save(self, path: Path) -> None:
-        """Write the counts as .npz for `codec.bitstream.train_tables`."""
-        np.savez_compressed(path, allow_pickle=False, **self.counts)

@@ -36,29 +36,35 @@ def serialize_p(
     state: SplatState,
     number: int,
     commands: PCommands,
-    table_set: int = 0,
+    table_set: int | None = 0,
     hash16: int | None = None,
     midpoint: bool = False,
     max_part_bytes: int = MAX_PART_BYTES,
+    likely_set: int = 0,
 ) -> tuple[bytes, ...]:
     """Return the parts of a P-frame; `state` is that before the frame and is not changed.
 
+    table_set: None takes the set that codes the frame with the fewest bits; `likely_set` is then what choices between
+    codes are made by before that is known, best that of the frame before.
     Raises StreamStateError where commands name what the epoch does not have, or the shared commands alone are
     larger than a part.
     """
     epoch = state.epoch
     _check_commands(epoch, commands)
     whole = _whole_part(state, commands)
+    layers = _layers_in_use(epoch, commands)
+    part = _for_blocks(epoch, whole, commands.births, *epoch.layer_range(layers[0]))
+    coder = _coded(epoch, part, likely_set if table_set is None else table_set, layers[0], False)
+    if table_set is None:
+        table_set = coder.cheapest_set()
     header = FrameHeader(
         "p", epoch.epoch & 0xFF, number & 0xFFFF, table_set, midpoint, hash16=hash16, has_hash=hash16 is not None
     )
-    layers = _layers_in_use(epoch, commands)
     layered = layers != [0]
     bytes_of_all = None
     if len(layers) == 1:
         own = replace(header, layer=layers[0] if layered else None)
-        part = _for_blocks(epoch, whole, commands.births, *epoch.layer_range(layers[0]))
-        stream = _encode(epoch, part, table_set, layers[0], False)
+        stream = coder.finish(table_set)
         if own.size_bytes + len(stream) <= max_part_bytes:
             return (serialize_header(own) + stream,)
         bytes_of_all = len(stream)
@@ -159,11 +165,11 @@ def _for_blocks(epoch: EpochRecord, whole: ParsedPPart, births: IntArray, first:
     )
 
 
-def _encode(epoch: EpochRecord, part: ParsedPPart, table_set: int, layer: int, split: bool) -> bytes:
-    """Return a part's stream; the part is used up."""
+def _coded(epoch: EpochRecord, part: ParsedPPart, table_set: int, layer: int, split: bool) -> PlaneEncoder:
+    """Return a coder with all of a part; the part is used up."""
     coder = PlaneEncoder(table_set)
     _code_part(coder, epoch, part, table_set, epoch.layer_range(layer), split)
-    return coder.finish()
+    return coder
 
 
 def _code_part(
@@ -212,7 +218,7 @@ def _split(
             count = max(int(np.searchsorted(guessed[start:end].cumsum(), _FILL * room - used)), least)
             while True:
                 part = replace(_for_blocks(epoch, whole, births, start, count), part=part_number)
-                stream = _encode(epoch, part, table_set, layer, True)
+                stream = _coded(epoch, part, table_set, layer, True).finish()
                 if len(stream) <= room:
                     break
                 if count == least:

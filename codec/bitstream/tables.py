@@ -1,10 +1,11 @@
 """The integer tables of the entropy coder: their list, their file, their costs (SPEC section 4)."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,10 @@ import numpy.typing as npt
 from codec.types import FloatArray
 
 __all__ = [
+    "ENTRIES",
+    "FIRST_ROW",
     "PRECISION_BITS",
+    "ROW_ENTRY",
     "TABLES",
     "TABLES_PATH",
     "TOTAL_COUNT",
@@ -21,11 +25,15 @@ __all__ = [
     "TableSpec",
     "check_counts",
     "cost_tables",
+    "entry_costs",
+    "flatten",
     "table_set",
     "table_set_count",
+    "unflatten",
 ]
 
 CountArray = npt.NDArray[np.int64]
+Number = TypeVar("Number", bound=np.number[Any])
 
 PRECISION_BITS: Final = 24
 TOTAL_COUNT: Final = 1 << PRECISION_BITS
@@ -101,6 +109,13 @@ TABLES: Final[dict[str, TableSpec]] = {
     "birth_chroma": _ints(4, 8),
 }
 
+# All tables as one list of rows (a context of a table each), and all rows as one list of entries (a symbol each).
+_ROWS: Final = [(name, context) for name, spec in TABLES.items() for context in range(spec.contexts)]
+FIRST_ROW: Final = {name: row for row, (name, context) in enumerate(_ROWS) if context == 0}
+_ROW_ENDS: Final = np.cumsum([TABLES[name].symbols for name, _ in _ROWS])
+ENTRIES: Final = int(_ROW_ENDS[-1])
+ROW_ENTRY: Final[npt.NDArray[np.int64]] = np.concatenate([[0], _ROW_ENDS[:-1]])  # [rows] entry of a row's symbol 0
+
 
 @cache
 def _load_sets() -> tuple[dict[str, CountArray], ...]:
@@ -145,3 +160,24 @@ def cost_tables(number: int) -> dict[str, FloatArray]:
         name: (PRECISION_BITS - np.log2(counts.astype(np.float64))).astype(np.float32)
         for name, counts in table_set(number).items()
     }
+
+
+@cache
+def entry_costs() -> FloatArray:
+    """Return the cost in bits of every entry by every set, float32 [sets, ENTRIES]."""
+    return np.stack([flatten(cost_tables(number)) for number in range(table_set_count())])
+
+
+def flatten(tables: Mapping[str, npt.NDArray[Number]]) -> npt.NDArray[Number]:
+    """Return what is given for each table [contexts, symbols] as one array [ENTRIES]."""
+    return np.concatenate([tables[name].reshape(-1) for name in TABLES])
+
+
+def unflatten(entries: npt.NDArray[Number]) -> dict[str, npt.NDArray[Number]]:
+    """Return an array [ENTRIES] as arrays [contexts, symbols] by table."""
+    tables, start = {}, 0
+    for name, spec in TABLES.items():
+        end = start + spec.contexts * spec.symbols
+        tables[name] = entries[start:end].reshape(spec.contexts, spec.symbols)
+        start = end
+    return tables

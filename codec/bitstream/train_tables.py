@@ -1,106 +1,83 @@
-"""Writes tables.json from recorded symbols and parametric priors: `python -m codec.bitstream.train_tables`.
+"""Writes tables.json from recorded streams: `python -m codec.bitstream.train_tables RECORDING.npz...`.
 
-Each argument is one table set: comma-separated .npz files that `RecordingEncoder.save` wrote. Without arguments
-the priors alone make one set. A set's counts are smoothed with those of all sets together, and these with the priors.
+Recordings are made by `python -m codec.bench.record`. Set 0 is trained on all frames, and is what patches use and what
+suits no other set. The others are found by clustering: each frame goes to the set that codes it with the fewest bits,
+each set is estimated from its frames again, until nothing changes (the generalised Lloyd algorithm, with code length
+for distance). Key and P-frames share no tables worth speaking of, so each set is a cluster of the one and of the other.
+A set's counts are smoothed with those of all frames, and these with parametric priors. Each stream weighs the same.
+
+`--leave-one-out` writes nothing; it prints for each clip the bits of its frames by tables that were trained with it and
+without it. `--priors` writes one set, of the priors alone.
 """
 
+import argparse
 import json
-import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from codec.bitstream.tables import PRECISION_BITS, TABLES, TABLES_PATH, TOTAL_COUNT, WIDE_NAMES, CountArray, TableSpec
+from codec.bitstream.recording import KINDS, Recording
+from codec.bitstream.table_priors import Probabilities, prior
+from codec.bitstream.tables import (
+    ENTRIES,
+    PRECISION_BITS,
+    ROW_ENTRY,
+    TABLES,
+    TABLES_PATH,
+    TOTAL_COUNT,
+    CountArray,
+    entry_costs,
+    flatten,
+    unflatten,
+)
 from codec.prediction import KEY_WEIGHTS
+from codec.types import FloatArray
 
-__all__ = ["main", "normalise", "prior", "train"]
+__all__ = ["MAX_SETS", "Frames", "best_bits", "main", "normalise", "train", "write_tables"]
 
-MIN_COUNT = 16
-PRIOR_SYMBOLS = 24.0  # weight of the prior, in symbols, when all recordings are pooled
-POOL_SYMBOLS = 60.0  # weight of the pooled table, in symbols, when a set is made
+MAX_SETS: Final = 8  # a frame's header has 3 bits for the number
+MIN_COUNT: Final = 16
+PRIOR_SYMBOLS: Final = 24.0  # weight of the prior, in symbols a row, when all frames are pooled
+POOL_SYMBOLS: Final = 60.0  # weight of the pooled row, in symbols, when a set is made
+_ITERATIONS: Final = 30
 
-Probabilities = npt.NDArray[np.float64]
-
-# Probability of 1 by context, and the mean absolute value of int tables by context; a short list repeats its last.
-_ONES: dict[str, list[float]] = {
-    "present": [0.05, 0.03, 0.2, 0.7, 0.15, 0.15, 0.001, 0.001],
-    "affine_shape": [0.3],
-    "cell_on": [0.25, 0.4, 0.25, 0.5, 0.2, 0.4, 0.12, 0.3, 0.18, 0.4, 0.1, 0.3, 0.2, 0.4, 0.1, 0.3],
-    "cell_any": [0.3, 0.55, 0.25, 0.5, 0.25, 0.5, 0.2, 0.45, 0.25, 0.5, 0.2, 0.45],
-    "cell_affine_on": [0.3, 0.2, 0.1],
-    "shift_on": [0.05, 0.3, 0.05, 0.3],
-    "block_on": [0.5] * 4 + [0.3, 0.2, 0.35, 0.5, 0.6, 0.45, 0.6, 0.75, 0.85, 0.8, 0.87, 0.92],
-    "slot_on": [0.1] * 6 + [0.07, 0.11, 0.15, 0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.02, 0.05, 0.1]
-    + [0.2, 0.27, 0.35, 0.04, 0.1, 0.2],
-    "birth_kind": [0.8],
-}  # fmt: skip
-_SPREADS: dict[str, list[float]] = {
-    "key_base": [1.6, 0.6],
-    "key_scale": [1.2, 1.2, 1.2, 1.2, 2.0],
-    "key_e": [1.8] * 5 + [1.3, 1.6, 2.0] * 5,
-    "key_luma": [3.0, 2.8, 2.5, 2.2, 2.0],
-    "key_chroma": [0.5, 0.7, 1.0, 0.4, 0.6, 0.9, 0.4, 0.7, 1.3, 0.3, 0.6, 1.2],
-    "light": [1.0],
-    "base_delta": [0.15, 0.1],
-    "affine": [3.0, 3.0, 3.0, 3.0, 3.0, 3.0],
-    "cell_vector": [2.5, 1.5, 3.0, 2.0, 1.2, 2.5, 1.8, 1.1, 2.2, 1.6, 1.0, 2.0],
-    "cell_affine": [1.2],
-    "shift": [1.0, 1.5, 1.0, 1.0],
-    "mean": [1.2, 1.4, 1.0],
-    "shape": [0.8, 0.8, 0.8, 0.9, 0.8],
-    "luma": [1.3],
-    "chroma": [0.9, 1.1, 0.8],
-    "birth_block": [1.0],
-    "birth_luma": [2.5, 2.5],
-    "birth_chroma": [1.0, 1.0, 0.6, 0.6],
-}
-_MEAN_COUNT = (0.02, 0.15, 0.4, 0.8, 1.5, 2.6)  # of splats in a tile, by the neighbours' class
-_COARSER_FACTOR = (1.3, 1.0, 0.9, 0.8)
-_WIDE_LENGTH: dict[str, float] = {  # where the prior of bit lengths has its peak
-    "escape": 3, "counts": 2, "indices": 5, "patch_gap": 1, "patch_x": 9, "patch_y": 8, "patch_s": 6, "patch_e1": 5,
-    "patch_e2": 5, "patch_luma": 8, "patch_cb": 6, "patch_cr": 6, "patch_base": 5, "patch_vectors": 0, "births": 0,
-}  # fmt: skip
+_ROW_OF_ENTRY: Final = np.repeat(np.arange(len(ROW_ENTRY)), np.diff([*ROW_ENTRY.tolist(), ENTRIES]))
 
 
-def prior(name: str) -> Probabilities:
-    """Return the parametric prior [contexts, symbols] of a table."""
-    spec = TABLES[name]
-    rows = [_prior_row(name, spec, context) for context in range(spec.contexts)]
-    table: Probabilities = np.array(rows, np.float64)
-    table /= table.sum(axis=1, keepdims=True)
-    return table
+class Frames:
+    """The frames of all recordings as histograms over the entries of all tables."""
 
+    def __init__(self, recordings: Sequence[Recording]) -> None:
+        """Count the symbols of recordings, one at least."""
+        self.counts: FloatArray = np.concatenate([recording.histograms() for recording in recordings])  # [F, ENTRIES]
+        self.raw_bits: FloatArray = np.concatenate([recording.raw_bits for recording in recordings])  # [F]
+        self.kinds = np.concatenate([recording.kinds for recording in recordings])  # [F]
+        self.clips = np.concatenate([np.full(len(r.kinds), i, np.int32) for i, r in enumerate(recordings)])  # [F]
+        streams = [256 * index + recording.streams.astype(np.int32) for index, recording in enumerate(recordings)]
+        self.streams = np.concatenate(streams)  # [F]
+        self.weights = self._weights()
 
-def _prior_row(name: str, spec: TableSpec, context: int) -> list[float]:
-    """Return one context's prior, not normalised."""
-    if name in _ONES:
-        one = _ONES[name][min(context, len(_ONES[name]) - 1)]
-        return [1 - one, one]
-    if name in _SPREADS and spec.limit is not None:
-        spread = _SPREADS[name][min(context, len(_SPREADS[name]) - 1)]
-        return _two_sided(spec.limit, spread)
-    if name == "key_count":
-        mean = _MEAN_COUNT[context // 4 % 6] * _COARSER_FACTOR[context % 4]
-        return [math.exp(-mean) * mean**n / math.factorial(n) + 1e-4 for n in range(spec.symbols)]
-    if name == "wide":
-        peak = _WIDE_LENGTH[WIDE_NAMES[context]]
-        return [0.45 ** abs(length - peak) + 1e-4 for length in range(spec.symbols)]
-    if name == "pattern":
-        return [0.02 if p == 0 else 0.4 ** (p.bit_count() - 1) for p in range(spec.symbols)]
-    if name == "density":
-        return [0.15, 0.4, 0.3, 0.15]
-    if name == "shift_pattern":
-        return [0.01, 0.2, 0.5, 0.1, 0.1, 0.03, 0.05, 0.01]
-    return [1.0] * spec.symbols
+    def of_kind(self, kind: str, chosen: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.intp]:
+        """Return the indices of frames of a kind, of those chosen [F] where that is given."""
+        own = self.kinds == KINDS.index(kind)
+        members: npt.NDArray[np.intp] = (own if chosen is None else own & chosen).nonzero()[0]
+        return members
 
-
-def _two_sided(limit: int, spread: float) -> list[float]:
-    """Return a two-sided geometric distribution of mean absolute value `spread` over -R..R, and the escape's share."""
-    ratio = math.sqrt(1 + 1 / spread**2) - 1 / spread  # E|v| = 2r / (1 - r^2)
-    values = [ratio ** abs(v) for v in range(-limit, limit + 1)]
-    return [*values, max(1e-4 * sum(values), 2 * ratio ** (limit + 1) / (1 - ratio))]
+    def _weights(self) -> FloatArray:
+        """Return weights [F] by which each stream has as many symbols as any other, kind by kind; 1 in the mean."""
+        weights = np.ones(len(self.kinds), np.float32)
+        symbols = self.counts.sum(axis=1)
+        groups = self.streams * len(KINDS) + self.kinds
+        for kind in range(len(KINDS)):
+            own = {int(g): float(symbols[groups == g].sum()) for g in np.unique(groups[self.kinds == kind])}
+            mean = sum(own.values()) / max(len(own), 1)
+            for group, total in own.items():
+                weights[groups == group] = mean / max(total, 1.0)
+        return weights
 
 
 def normalise(probabilities: Probabilities) -> CountArray:
@@ -114,23 +91,107 @@ def normalise(probabilities: Probabilities) -> CountArray:
 
 
 def _smooth(counts: Probabilities, towards: Probabilities, weight: float) -> Probabilities:
-    """Return the mean of counted and expected shares; the expected ones weigh as `weight` symbols."""
-    smoothed: Probabilities = (counts + weight * towards) / (counts.sum(axis=1, keepdims=True) + weight)
+    """Return the mean of counted and expected shares [ENTRIES]; the expected ones weigh as `weight` symbols a row."""
+    totals = np.add.reduceat(counts, ROW_ENTRY) + weight
+    smoothed: Probabilities = (counts + weight * towards) / totals[_ROW_OF_ENTRY]
     return smoothed
 
 
-def train(recordings: list[dict[str, Probabilities]]) -> list[dict[str, CountArray]]:
-    """Return one table set for each recording (symbol counts [contexts, symbols] by table name)."""
-    sets: list[dict[str, CountArray]] = [{} for _ in recordings]
-    for name, spec in TABLES.items():
-        nothing = np.zeros((spec.contexts, spec.symbols))
-        pool = _smooth(sum((r.get(name, nothing) for r in recordings), nothing), prior(name), PRIOR_SYMBOLS)
-        for made, recording in zip(sets, recordings, strict=True):
-            made[name] = normalise(_smooth(recording.get(name, nothing), pool, POOL_SYMBOLS))
-    return sets
+def train(
+    frames: Frames | None, sets: int = MAX_SETS, chosen: npt.NDArray[np.bool_] | None = None
+) -> list[dict[str, CountArray]]:
+    """Return so many table sets for the frames, or for those chosen [F]; without frames one of the priors alone."""
+    priors = flatten({name: prior(name) for name in TABLES})
+    if frames is None:
+        return [_rounded(priors)]
+    everything = [frames.of_kind(kind, chosen) for kind in KINDS]
+    pool = _smooth(sum((_weighted(frames, own) for own in everything), np.zeros(ENTRIES)), priors, PRIOR_SYMBOLS)
+    totals = np.zeros((sets - 1, ENTRIES))
+    for kind in ("key", "p"):
+        for number, members in enumerate(_clusters(frames, frames.of_kind(kind, chosen), pool, sets - 1)):
+            totals[number] += _weighted(frames, members)
+    return [_rounded(pool), *(_rounded(_smooth(total, pool, POOL_SYMBOLS)) for total in totals)]
 
 
-def write_tables(path: Path, sets: list[dict[str, CountArray]]) -> None:
+def _clusters(
+    frames: Frames, members: npt.NDArray[np.intp], pool: Probabilities, count: int
+) -> list[npt.NDArray[np.intp]]:
+    """Return `count` clusters of frames; in the end without those that the pooled tables suit best."""
+    used = frames.counts[members].any(axis=0)  # other entries cost nobody anything
+    counts = frames.counts[members][:, used]
+    labels = np.ones(len(members), np.int64)  # 0: the pool's
+    for clusters in range(1, count + 1):
+        if clusters > 1:
+            _split(labels, counts.sum(axis=1), clusters)
+        for _ in range(_ITERATIONS):
+            tables = [pool] if clusters == count else []
+            for label in range(1, clusters + 1):
+                tables.append(_smooth(_weighted(frames, members[labels == label]), pool, POOL_SYMBOLS))
+            bits = counts @ -np.log2(np.stack(tables)[:, used]).T.astype(np.float32)
+            before, labels = labels, bits.argmin(axis=1) + (clusters < count)
+            if (labels == before).all():
+                break
+    return [members[labels == label] for label in range(1, count + 1)]
+
+
+def _split(labels: npt.NDArray[np.int64], symbols: FloatArray, new: int) -> None:
+    """Give the busier half of the cluster with the most symbols the new label."""
+    totals = np.bincount(labels, symbols, minlength=new)
+    own = (labels == totals.argmax()).nonzero()[0]
+    busiest = own[np.argsort(symbols[own], kind="stable")[len(own) // 2 :]]
+    labels[busiest] = new
+
+
+def _weighted(frames: Frames, members: npt.NDArray[np.intp]) -> Probabilities:
+    """Return the weighted counts of frames, [ENTRIES]."""
+    total: Probabilities = (frames.weights[members] @ frames.counts[members]).astype(np.float64)
+    return total
+
+
+def _rounded(shares: Probabilities) -> dict[str, CountArray]:
+    """Return shares [ENTRIES] as integer tables."""
+    return {name: normalise(table) for name, table in unflatten(shares).items()}
+
+
+def best_bits(frames: Frames, members: npt.NDArray[np.intp], costs: FloatArray) -> FloatArray:
+    """Return the bits of frames by the set that suits each best, [members]; costs in bits [sets, ENTRIES].
+
+    Patches take set 0, as the format has it.
+    """
+    bits = frames.counts[members] @ costs.T
+    own: FloatArray = np.where(frames.kinds[members] == KINDS.index("patch"), bits[:, 0], bits.min(axis=1))
+    return own + frames.raw_bits[members]
+
+
+def set_costs(sets: Sequence[dict[str, CountArray]]) -> FloatArray:
+    """Return the costs in bits of table sets, [sets, ENTRIES]."""
+    return np.stack([PRECISION_BITS - np.log2(flatten(made)) for made in sets]).astype(np.float32)
+
+
+def print_leave_one_out(recordings: Sequence[Recording], sets: int) -> None:
+    """Print for each clip and kind of frames the bits by the shipped tables, by those of all clips and without it."""
+    frames = Frames(recordings)
+    of_all = set_costs(train(frames, sets))
+    print(f"{'clip':<16}{'frames':<8}{'shipped':>10}{'all clips':>11}{'without it':>11}  loss")
+    sums: dict[str, list[float]] = {kind: [0.0, 0.0] for kind in KINDS}
+    for index, recording in enumerate(recordings):
+        without = set_costs(train(frames, sets, frames.clips != index))
+        for kind in KINDS:
+            members = frames.of_kind(kind, frames.clips == index)
+            tables = (entry_costs(), of_all, without)
+            shipped, own, foreign = (float(best_bits(frames, members, costs).sum()) for costs in tables)
+            if not own:
+                continue
+            sums[kind][0] += 1
+            sums[kind][1] += foreign / own - 1
+            line = f"{shipped:>10.0f}{own:>11.0f}{foreign:>11.0f} {100 * foreign / own - 100:>+5.1f}%"
+            print(f"{recording.clip:<16}{kind:<8}{line}")
+    for kind, (clips, loss) in sums.items():
+        if clips:
+            print(f"{'mean':<16}{kind:<8}{'':>32} {100 * loss / clips:>+5.1f}%")
+
+
+def write_tables(path: Path, sets: Sequence[dict[str, CountArray]]) -> None:
     """Write table sets as JSON, one context a line."""
     lines = []
     for number, made in enumerate(sets):
@@ -143,19 +204,22 @@ def write_tables(path: Path, sets: list[dict[str, CountArray]]) -> None:
     path.write_text(head + "\n".join(lines) + "\n]}\n", encoding="ascii")
 
 
-def _load_recording(paths: str) -> dict[str, Probabilities]:
-    """Return the summed counts of comma-separated .npz files."""
-    summed: dict[str, Probabilities] = {}
-    for path in paths.split(","):
-        with np.load(path) as recording:
-            for name in recording.files:
-                summed[name] = summed.get(name, 0) + recording[name].astype(np.float64)
-    return summed
-
-
-def main(arguments: list[str]) -> None:
-    """Train one set for each argument and write tables.json."""
-    write_tables(TABLES_PATH, train([_load_recording(paths) for paths in arguments] or [{}]))
+def main(arguments: Sequence[str]) -> None:
+    """Train table sets on recordings and write them, or print how much they depend on each clip."""
+    parser = argparse.ArgumentParser(prog="python -m codec.bitstream.train_tables", description=__doc__)
+    parser.add_argument("recordings", type=Path, nargs="*", metavar="RECORDING.npz", help="one file a clip")
+    parser.add_argument("--sets", type=int, default=MAX_SETS, choices=range(2, MAX_SETS + 1), metavar="N")
+    parser.add_argument("--out", type=Path, default=TABLES_PATH, help="default: the shipped tables.json")
+    parser.add_argument("--leave-one-out", action="store_true")
+    parser.add_argument("--priors", action="store_true")
+    options = parser.parse_args(arguments)
+    if bool(options.recordings) == options.priors:
+        parser.error("expected recordings or --priors")
+    recordings = [Recording.load(path) for path in options.recordings]
+    if options.leave_one_out:
+        print_leave_one_out(recordings, options.sets)
+    else:
+        write_tables(options.out, train(Frames(recordings) if recordings else None, options.sets))
 
 
 if __name__ == "__main__":

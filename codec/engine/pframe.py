@@ -59,6 +59,8 @@ class PFrameEngine:
     def __init__(self, epoch: EpochRecord, threads: int, table_set: int = 0) -> None:
         """Make an engine for states of this epoch; load() one before encode()."""
         steps = epoch.steps
+        self.table_set = table_set  # whose costs decisions go by
+        self._last_set = table_set  # that of the last frame
         self._epoch = epoch
         self._threads = threads
         self._share_changed = 0.02
@@ -131,6 +133,13 @@ class PFrameEngine:
         """Write the splats and vectors that the engine holds now into a state of its epoch."""
         state.splats[...] = self._engine.splats()
         state.vectors[...] = self._engine.vectors()
+
+    def follow_tables(self, table_set: int) -> None:
+        """Take note of the set that a frame was coded by; one that two frames in a row take is what costs go by."""
+        if table_set == self._last_set != self.table_set:
+            self._engine.set_costs(cost_tables(table_set))
+            self.table_set = table_set
+        self._last_set = table_set
 
     def _density(self) -> int:
         """Return the context that costs of updates assume, from how many changed lately."""

@@ -87,6 +87,11 @@ class PEngine:
     def set_target(self, rgb: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)]) -> None:
         """Sets the frame to encode, uint8 [H, W, 3]."""
 
+    def set_costs(self, costs: Mapping[str, Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]]) -> None:
+        """
+        Sets the bits that decisions go by from now on: [contexts, symbols] of each table.
+        """
+
     def squared_error(self) -> float:
         """Weighted squared error of the state against the target, 0..255 scale."""
 

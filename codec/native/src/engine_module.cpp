@@ -179,6 +179,9 @@ void bind_p(nb::module_& m) {
                 e.set_target(rgb.data());
             },
             nb::arg("rgb"), "Sets the frame to encode, uint8 [H, W, 3].")
+        .def(
+            "set_costs", [](PEngine& e, const CostDict& costs) { e.set_costs(to_costs(costs)); }, nb::arg("costs"),
+            "Sets the bits that decisions go by from now on: [contexts, symbols] of each table.")
         .def("squared_error", &PEngine::squared_error, nb::call_guard<nb::gil_scoped_release>(),
              "Weighted squared error of the state against the target, 0..255 scale.")
         .def("encode", &encode_p, nb::arg("flows"), nb::arg("lambda_map"), nb::arg("lambda_"), nb::arg("sweeps") = 3,

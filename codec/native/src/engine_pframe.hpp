@@ -76,6 +76,8 @@ public:
     void load(const int32_t* splats, const int32_t* vectors, const int32_t* samples, int base_rows, int base_columns,
               const float* base);
     void set_target(const uint8_t* rgb);
+    // Sets the bits that decisions go by from now on.
+    void set_costs(const TableCosts& costs) { costs_ = PCosts(costs); }
     // Squared error of the loaded state against the target.
     double squared_error();
     // Encodes the target set last. lambda_map: factor on lambda, [rows16, columns16].

@@ -14,9 +14,8 @@ from codec.bitstream.entropy import (
     PlaneCoder,
     PlaneDecoder,
     PlaneEncoder,
-    RecordingEncoder,
 )
-from codec.bitstream.tables import TABLES, WIDE_NAMES, table_set
+from codec.bitstream.tables import TABLES, table_set, table_set_count
 from codec.errors import BitstreamError, StreamStateError
 from codec.types import IntArray
 from tests.codec.twins import ScalarRangeDecoder
@@ -77,7 +76,7 @@ def test_escapes_and_wide_values_come_back(signed: list[int], unsigned: list[int
     assert (decoder.wides("patch_y", room(len(values))) == values).all()
 
 
-@pytest.mark.parametrize("coder", [PlaneEncoder(0), CountingEncoder(0), RecordingEncoder()])
+@pytest.mark.parametrize("coder", [PlaneEncoder(0), CountingEncoder(0)])
 def test_a_row_is_a_plane(coder: PlaneCoder) -> None:
     rng = np.random.default_rng(8)
     contexts, flags = rng.integers(0, 16, 100), rng.integers(0, 2, 100)
@@ -137,10 +136,40 @@ def test_values_beyond_the_codes_are_our_mistake() -> None:
         PlaneEncoder(0).wide("counts", np.array([-1], np.int32))
 
 
-def test_recorded_symbols_are_counted_by_context() -> None:
-    recorder = RecordingEncoder()
-    recorder.table("present", np.array([0, 3, 3], np.int32), np.array([1, 0, 1], np.int32))
-    recorder.wide("births", np.array([0, 5], np.int32))
-    assert recorder.counts["present"].sum() == 3
-    assert recorder.counts["present"][3].tolist() == [1, 1]
-    assert recorder.counts["wide"][WIDE_NAMES.index("births")][[0, 3]].tolist() == [1, 1]
+def test_the_cheapest_set_is_told_before_the_bytes_are_made() -> None:
+    """What each set would take is what a counter by that set counts, and the stream of any set decodes by it."""
+    rng = np.random.default_rng(9)
+    contexts, flags = rng.integers(0, 24, (32, 40)).astype(np.int32), rng.integers(0, 2, (32, 40)).astype(np.int32)
+    counters = [CountingEncoder(number) for number in range(table_set_count())]
+    encoder = PlaneEncoder(0)
+    for coder in (encoder, *counters):
+        coder.planes("slot_on", contexts, flags)
+        coder.row("cell_on", [3, 1, 3], [1, 0, 1])
+        coder.wide("births", np.array([700], np.int32))
+        coder.ints("mean", 1, np.array([4, -900, 0], np.int32))
+    raw = [counter.bits["wide births"] + counter.bits["wide escape"] for counter in counters]
+    tabled = encoder.set_bits()
+    assert encoder.cheapest_set() == int(np.argmin(tabled))
+    for number, counter in enumerate(counters):
+        assert 0 <= counter.total_bits - tabled[number] < raw[number]  # equally likely bits are the same for all
+        stream = encoder.finish(number)
+        assert counter.total_bits <= 8 * len(stream) + 16
+        decoder = PlaneDecoder(stream, number)
+        for own, plane in zip(contexts, flags, strict=True):
+            assert (decoder.table("slot_on", own, room(40)) == plane).all()
+        assert decoder.row("cell_on", [3, 1, 3], [0] * 3) == [1, 0, 1]
+        assert decoder.wide("births", room(1)).tolist() == [700]
+        assert decoder.ints("mean", 1, room(3)).tolist() == [4, -900, 0]
+    assert PlaneEncoder(0).finish() == b""
+
+
+def test_what_is_coded_may_change_afterwards() -> None:
+    """Streams are made at the end: the encoder must have its own copy."""
+    symbols = np.array([1, 2, 3], np.int32)
+    encoder = PlaneEncoder(0)
+    encoder.table("pattern", 1, symbols)
+    encoder.uniform("place", 100, symbols)
+    symbols[:] = 0
+    decoder = PlaneDecoder(encoder.finish(), 0)
+    assert decoder.table("pattern", 1, room(3)).tolist() == [1, 2, 3]
+    assert decoder.uniform("place", 100, room(3)).tolist() == [1, 2, 3]

@@ -1,22 +1,25 @@
-"""The shipped tables, their costs and their training."""
+"""The shipped tables and their costs."""
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from codec.bitstream import train_tables
-from codec.bitstream.entropy import RecordingEncoder
 from codec.bitstream.tables import (
+    ENTRIES,
+    FIRST_ROW,
+    ROW_ENTRY,
     TABLES,
     TABLES_PATH,
     TOTAL_COUNT,
     check_counts,
     cost_tables,
+    entry_costs,
+    flatten,
     table_set,
     table_set_count,
+    unflatten,
 )
 from codec.prediction import KEY_WEIGHTS
 
@@ -52,27 +55,13 @@ def test_wrong_counts_are_refused() -> None:
         check_counts("density", counts[:, :2])
 
 
-def test_training_makes_what_was_recorded_cheaper(tmp_path: Path) -> None:
-    recorder = RecordingEncoder()
-    symbols = np.array([3] * 900 + [12] * 100, np.int32)
-    recorder.table("pattern", 2, symbols)
-    recorder.save(tmp_path / "a.npz")
-    recording = train_tables._load_recording(f"{tmp_path / 'a.npz'},{tmp_path / 'a.npz'}")
-    assert recording["pattern"][2, 3] == 1800
-    trained, other = train_tables.train([recording, {}])
-    for made in (trained, other):
-        for name, counts in made.items():
-            check_counts(name, counts)
-            assert counts.min() >= train_tables.MIN_COUNT
-    assert trained["pattern"][2, 3] / TOTAL_COUNT > 0.8
-    assert other["pattern"][2, 3] > train_tables.train([{}])[0]["pattern"][2, 3], "a set learns from all recordings"
-
-
-def test_written_tables_are_read_back(tmp_path: Path) -> None:
-    made = train_tables.train([{}, {}])
-    train_tables.write_tables(tmp_path / "tables.json", made)
-    raw = json.loads((tmp_path / "tables.json").read_text())
-    assert len(raw["sets"]) == 2
-    assert raw["sets"][1]["wide"]["counts"] == made[1]["wide"].tolist()
-    assert raw["sets"][0]["mean"]["range"] == 12
-    assert raw["key_weights"] == [list(row) for row in KEY_WEIGHTS]
+def test_entries_are_all_symbols_of_all_tables_in_order() -> None:
+    entries = np.arange(ENTRIES)
+    tables = unflatten(entries)
+    assert (flatten(tables) == entries).all()
+    for name, spec in TABLES.items():
+        assert tables[name].shape == (spec.contexts, spec.symbols)
+        first = FIRST_ROW[name]
+        assert ROW_ENTRY[first : first + spec.contexts].tolist() == tables[name][:, 0].tolist()
+    for number in range(table_set_count()):
+        assert (unflatten(entry_costs()[number])["pattern"] == cost_tables(number)["pattern"]).all()

@@ -186,6 +186,23 @@ def test_a_flow_moves_the_cells() -> None:
     assert figures.squared_error < 0.1 * slow_error(state, rgb)
 
 
+def test_costs_follow_the_tables_that_frames_take() -> None:
+    """A set that two frames in a row take is what decisions go by, as if the engine had begun with it."""
+    state, rgb = random_state(13), random_target(13)
+    follower = PFrameEngine(EPOCH, 1)
+    for number, followed in ((1, 0), (2, 0), (2, 2)):
+        follower.follow_tables(number)
+        assert follower.table_set == followed
+    found = []
+    for engine in (follower, PFrameEngine(EPOCH, 1, table_set=2), PFrameEngine(EPOCH, 1, table_set=0)):
+        engine.load(state)
+        engine.set_target(rgb)
+        commands, _ = engine.encode([], np.ones((5, 6), np.float32), PFramePlan(200.0))
+        found.append(commands.update_deltas.tolist())
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+
+
 def test_bad_arguments_are_named() -> None:
     state = random_state(12)
     engine = native_engine(state, random_target(12))
