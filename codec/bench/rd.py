@@ -1,0 +1,191 @@
+"""`splatcall bench rd`: rate over quality of our codec and of others on the same pictures, and Bjontegaard rates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import av.error
+import numpy as np
+
+from codec.bench.libav_peers import LIBAV_PEERS
+from codec.bench.metrics import METRICS, Metric, Source, prepare_source
+from codec.bench.peers import Peer
+from codec.bench.rd_clips import BenchClip, find_clips, load_clip
+from codec.bench.rd_compare import Comparison, DbRange, compare
+from codec.bench.rd_points import Point, PointCache, Report, measure_curve
+from codec.bench.splat_peer import DEFAULT_QUALITIES, SplatPeer
+from codec.config import Effort
+from codec.errors import ConfigError
+
+__all__ = ["PEER_NAMES", "ClipResult", "LeftOut", "RdOptions", "RdResult", "measure_rd"]
+
+Kind = Literal["webcam", "moving", "other"]
+
+# of luma dB, each integrated whole
+RANGES: dict[Kind, tuple[DbRange, ...]] = {
+    "webcam": ((33.0, 38.0), (38.0, 41.0)),
+    "moving": ((30.0, 36.0),),
+    "other": ((33.0, 38.0),),
+}
+_MARGIN_DB = 0.3  # that curves go beyond a range
+_MOVED_BLOCK = 3.0  # mean change of luma, 0..255, from picture to picture
+_MOVING_SHARE = (
+    0.15  # of blocks that move: more is no calm webcam (measured: webcams to 0.06, heads in motion from 0.28)
+)
+PEER_NAMES = (*LIBAV_PEERS, "gsvc", "unweighted")
+
+
+@dataclass(frozen=True)
+class RdOptions:
+    """What `measure_rd` is asked for."""
+
+    clips: Path  # a folder, or one clip
+    against: tuple[str, ...] = ("vp8", "vp9", "av1", "x264", "x265", "gsvc")
+    frames: int = 150
+    size: tuple[int, int] | None = (640, 360)  # to fit inside; None: each clip's own
+    qualities: tuple[float, ...] | None = None  # of ours; None: the default ones, and more where a range asks for it
+    effort: Effort = "best"
+    latency_ms: float = 30.0
+    importance: bool = True
+    threads: int = 2
+    metrics: tuple[Metric, ...] = METRICS
+    tail: tuple[int, int] = (90, 150)  # frames that are compared alone, the key frame not among them
+    ranges: tuple[DbRange, ...] | None = None  # None: by the kind of clip
+    moving: tuple[str, ...] = ()  # parts of clips' names
+    other: tuple[str, ...] = ()
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A codec that could not run, and why."""
+
+    codec: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """One clip through all codecs."""
+
+    clip: BenchClip
+    kind: Kind
+    moved_share: float  # of blocks, from picture to picture
+    ranges: tuple[DbRange, ...]
+    tail: slice
+    settings: dict[str, str]
+    curves: dict[str, list[Point]]  # ours first
+    comparisons: list[Comparison]
+
+
+@dataclass(frozen=True)
+class RdResult:
+    """Everything that one run measured."""
+
+    ours: str
+    clips: list[ClipResult]
+    left_out: list[LeftOut]
+
+
+def measure_rd(options: RdOptions, report: Report) -> RdResult:
+    """Measure every clip with every codec; wants an otherwise idle machine where its times are to mean something.
+
+    Raises MediaError for what is no clip, ConfigError for unknown names and qualities out of range.
+    """
+    ours = _our_peer(options, options.importance)
+    peers, left_out = _find_peers(options)
+    cache = PointCache(options.cache)
+    results = []
+    for path in find_clips(options.clips):
+        clip = load_clip(path, options.size, options.frames)
+        report(f"{clip.name}: {len(clip.pictures)} frames of {clip.size[0]}x{clip.size[1]}")
+        results.append(_measure_clip(clip, ours, peers, options, cache, left_out, report))
+    return RdResult(ours.name, results, left_out)
+
+
+def _measure_clip(
+    clip: BenchClip,
+    ours: Peer,
+    peers: Sequence[Peer],
+    options: RdOptions,
+    cache: PointCache,
+    left_out: list[LeftOut],
+    report: Report,
+) -> ClipResult:
+    source = prepare_source(clip.pictures, clip.fps)
+    moved = _moved_share(source)
+    kind = _kind_of(clip.name, moved, options)
+    ranges = options.ranges or RANGES[kind]
+    tail = slice(*options.tail) if len(clip.pictures) >= options.tail[1] else slice(0, 0)
+    spans = [
+        (frames, min(low for low, _ in ranges) - _MARGIN_DB, max(high for _, high in ranges) + _MARGIN_DB)
+        for frames in (slice(None), tail)
+        if frames != slice(0, 0)
+    ]
+    curves: dict[str, list[Point]] = {}
+    for peer in (ours, *peers):
+        try:
+            curves[peer.name] = measure_curve(peer, source, clip.key, options.metrics, spans, cache, report)
+        except (av.error.FFmpegError, RuntimeError) as error:
+            left_out.append(LeftOut(peer.name, f"{clip.name}: {error}"))
+    settings = {peer.name: peer.settings for peer in (ours, *peers) if peer.name in curves}
+    comparisons = compare(curves, ours.name, clip.fps, ranges, tail) if ours.name in curves else []
+    return ClipResult(clip, kind, moved, ranges, tail, settings, curves, comparisons)
+
+
+def _moved_share(source: Source) -> float:
+    """Return the share of 16 px blocks whose luma changes from picture to picture, the mean over a clip."""
+    shares = []
+    for before, after in zip(source.luma, source.luma[1:], strict=False):
+        height, width = (side // 16 * 16 for side in after.shape)
+        change = np.abs(after - before)[:height, :width].reshape(height // 16, 16, width // 16, 16)
+        shares.append(float((change.mean((1, 3)) > _MOVED_BLOCK).mean()))
+    return float(np.mean(shares)) if shares else 0.0
+
+
+def _kind_of(name: str, moved_share: float, options: RdOptions) -> Kind:
+    """Return what the options say of a clip or, where they name none, what was measured."""
+    if any(part in name for part in options.other):
+        return "other"
+    if options.moving or options.other:
+        return "moving" if any(part in name for part in options.moving) else "webcam"
+    return "moving" if moved_share > _MOVING_SHARE else "webcam"
+
+
+def _our_peer(options: RdOptions, importance: bool, name: str = "splatcall") -> SplatPeer:
+    qualities = options.qualities or DEFAULT_QUALITIES
+    if len(qualities) < 2:
+        raise ConfigError(f"qualities: expected at least two, got {len(qualities)}")
+    return SplatPeer(
+        name=name,
+        effort=options.effort,
+        importance=importance,
+        latency_ms=options.latency_ms,
+        threads=options.threads,
+        qualities=qualities,
+        extend=options.qualities is None,
+    )
+
+
+def _find_peers(options: RdOptions) -> tuple[list[Peer], list[LeftOut]]:
+    """Return the codecs that are asked for and can run, and the others. Raises ConfigError for unknown names."""
+    peers: list[Peer] = []
+    left_out = []
+    for name in dict.fromkeys(options.against):
+        if name not in PEER_NAMES:
+            raise ConfigError(f"against: expected names of {', '.join(PEER_NAMES)}, got '{name}'")
+        if name == "unweighted":
+            peers.append(_our_peer(options, importance=False, name=name))
+        elif name == "gsvc":
+            left_out.append(LeftOut(name, "not part of this version"))
+        else:
+            peers += LIBAV_PEERS[name]
+    found = []
+    for peer in peers:
+        reason = peer.missing()
+        if reason is None:
+            found.append(peer)
+        else:
+            left_out.append(LeftOut(peer.name, reason))
+    return found, left_out

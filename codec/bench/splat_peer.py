@@ -1,0 +1,107 @@
+"""Our own codec on the bench: real frames of an encoder, decoded by a decoder that has nothing but their bytes."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import codec
+from codec.bench.peers import CodedClip, Ladder, packets_of
+from codec.config import Effort, EncoderConfig
+from codec.decoder import Decoder
+from codec.encoder import Encoder
+from codec.media import RgbPicture
+from codec.native import _native
+from codec.types import EncodedFrame
+
+__all__ = ["DEFAULT_QUALITIES", "SplatPeer", "decode_frames", "source_digest"]
+
+DEFAULT_QUALITIES = (10.0, 25.0, 40.0, 55.0, 70.0, 82.0, 92.0)
+
+
+@dataclass(frozen=True)
+class SplatPeer:
+    """Our encoder at one effort."""
+
+    name: str = "splatcall"
+    effort: Effort = "best"
+    importance: bool = True
+    latency_ms: float = 30.0  # of a frame, with effort "live"
+    threads: int = 2
+    qualities: tuple[float, ...] = DEFAULT_QUALITIES
+    extend: bool = True  # beyond the qualities where they do not span what is asked for
+
+    @property
+    def settings(self) -> str:
+        """Return what its bytes depend on: options, and a digest of the codec's sources."""
+        latency = f" latency {self.latency_ms:g} ms" if self.effort == "live" else ""
+        weights = "importance" if self.importance else "no importance"
+        return f"effort {self.effort}{latency}, {weights}, {self.threads} threads, sources {source_digest()}"
+
+    @property
+    def ladder(self) -> Ladder:
+        """Return the qualities to try."""
+        start = tuple(sorted(self.qualities))
+        return Ladder(start, 0.0, 100.0, 6.0) if self.extend else Ladder(start, start[0], start[-1], 6.0)
+
+    def missing(self) -> str | None:
+        """Return None: it is always there."""
+        return None
+
+    def encode(self, pictures: Sequence[RgbPicture], fps: Fraction, quality: float) -> CodedClip:
+        """Encode pictures, uint8 [height, width, 3], and decode the bytes again."""
+        height, width = pictures[0].shape[:2]
+        config = EncoderConfig(
+            width,
+            height,
+            fps=(fps.numerator, fps.denominator),
+            quality=quality,
+            effort=self.effort,
+            latency_ms=self.latency_ms,
+            importance=self.importance,
+            threads=self.threads,
+        )
+        with closing(Encoder(config)) as encoder:
+            wall, cpu = time.perf_counter(), time.process_time()
+            frames = [encoder.encode(picture) for picture in pictures]
+            wall_s, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
+        return CodedClip(
+            tuple(sum(map(len, _pieces(frame))) for frame in frames),
+            tuple(sum(packets_of(len(piece)) for piece in _pieces(frame)) for frame in frames),
+            decode_frames(frames),
+            wall_s,
+            cpu_s,
+        )
+
+
+def decode_frames(frames: Sequence[EncodedFrame]) -> list[RgbPicture]:
+    """Decode frames of one stream, from its first on, to pictures uint8 [height, width, 3]."""
+    decoder = Decoder()
+    shown = []
+    for frame in frames:
+        if frame.epoch_record is not None:
+            decoder.push_epoch(frame.epoch_record)
+        decoder.push_frame(frame.parts)
+        shown.append(decoder.picture())
+    return shown
+
+
+def _pieces(frame: EncodedFrame) -> tuple[bytes, ...]:
+    """Return what is sent of a frame, each at least one datagram."""
+    record = () if frame.epoch_record is None else (frame.epoch_record,)
+    return (*record, *frame.parts)
+
+
+@cache
+def source_digest() -> str:
+    """Return a digest of all that decides our bytes: modules, tables and native build, benchmarks apart."""
+    root = Path(codec.__file__).parent
+    files = [path for path in root.rglob("*") if path.suffix in (".py", ".json") and "bench" not in path.parts]
+    digest = hashlib.sha256()
+    for path in [*sorted(files), Path(_native.__file__)]:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]

