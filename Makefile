@@ -18,6 +18,7 @@ LOAD_PORT ?= 8090
 LOAD_USERS ?= 2
 LOAD_TIME ?= 60s
 CLIP ?=
+CLIPS ?=
 export PATH := $(abspath $(BIN)):$(PATH)
 
 # what a bare Debian 12 lacks: (a) to build, (b) for MediaPipe, (c) for the browser tests
@@ -132,6 +133,7 @@ load: setup $(STAMPS)/test
 bench: setup $(STAMPS)/test
 	mkdir -p out
 	$(BIN)/splatcall bench speed --json out/speed.json $(if $(CLIP),--clip $(CLIP))
+	$(if $(CLIPS),$(BIN)/splatcall bench rd --clips $(CLIPS) --json out/rd.json --plot out/rd.png --cache out/rd)
 
 clean:
 	rm -rf $(VENV) build dist client_web/node_modules loadtest/out out .mypy_cache .pytest_cache .ruff_cache

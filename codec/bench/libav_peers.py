@@ -24,22 +24,21 @@ _AV1_TEMPORAL_DELIMITER = b"\x12\x00"
 
 @dataclass(frozen=True)
 class LibavPeer:
-    """One encoder of FFmpeg with fixed options; quality goes into one of them."""
+    """One encoder of FFmpeg; `{quality}` in an option stands for the quality that is asked for."""
 
     name: str
     encoder: str
     decoder: str
     options: tuple[tuple[str, str], ...]
     ladder: Ladder
-    quality_option: str | None  # None: qmin and qmax
     gop: int = _NO_GOP
+    rate_bps: int = 0
 
     @property
     def settings(self) -> str:
         """Return encoder, options and versions."""
         options = " ".join(f"{key}={value}" for key, value in self.options)
-        quality = self.quality_option or "qmin=qmax"
-        return f"{self.encoder} {options} {quality}, one thread, PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
+        return f"{self.encoder} {options}, one thread, PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"
 
     def missing(self) -> str | None:
         """Return why it cannot run here, None where it can."""
@@ -74,15 +73,8 @@ class LibavPeer:
         assert isinstance(encoder, VideoCodecContext)
         encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
         encoder.time_base, encoder.framerate = 1 / fps, fps
-        encoder.gop_size, encoder.thread_count = self.gop, 1
-        options = dict(self.options)
-        if self.quality_option is None:
-            encoder.bit_rate = _FREE_RATE_BPS
-            encoder.qmin = encoder.qmax = round(quality)
-        else:
-            encoder.bit_rate = 0
-            options[self.quality_option] = f"{quality:g}"
-        encoder.options = options
+        encoder.gop_size, encoder.thread_count, encoder.bit_rate = self.gop, 1, self.rate_bps
+        encoder.options = {key: value.format(quality=f"{quality:g}") for key, value in self.options}
         return encoder
 
     def _decode(self, packets: Sequence["Packet[VideoStream]"], width: int, height: int) -> list[RgbPicture]:
@@ -116,45 +108,49 @@ def nal_units(stream: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _libvpx(name: str, cpu_used: int, quality_option: str | None, start: tuple[float, ...]) -> LibavPeer:
-    options = {"deadline": "realtime", "cpu-used": str(cpu_used), "lag-in-frames": "0"}
-    encoder = "libvpx" if name == "vp8" else "libvpx-vp9"
-    return LibavPeer(name, encoder, name, tuple(options.items()), Ladder(start, 63, 0, 4), quality_option)
+def _vp8() -> LibavPeer:
+    # its `crf` bounds the quantiser from below alone: the key frame then takes five times the bytes
+    options = {"deadline": "realtime", "cpu-used": "-8", "lag-in-frames": "0", "qmin": "{quality}", "qmax": "{quality}"}
+    ladder = Ladder((60, 54, 47, 40, 33, 26, 19, 12), 63, 0, 4)
+    return LibavPeer("vp8", "libvpx", "vp8", tuple(options.items()), ladder, rate_bps=_FREE_RATE_BPS)
+
+
+def _vp9() -> LibavPeer:
+    options = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "crf": "{quality}"}
+    ladder = Ladder((62, 57, 52, 47, 42, 37, 32), 63, 0, 4)
+    return LibavPeer("vp9", "libvpx-vp9", "vp9", tuple(options.items()), ladder)
 
 
 def _svt_av1(preset: int) -> LibavPeer:
-    parameters = "pred-struct=1:rc=0:keyint=-1:scd=0:lp=1" + (":rtc=1" if preset >= 10 else "")
+    # FFmpeg's own option ends at 63, the encoder's at 70
+    parameters = "crf={quality}:pred-struct=1:rc=0:keyint=-1:scd=0:lp=1" + (":rtc=1" if preset >= 10 else "")
     options = {"preset": str(preset), "svtav1-params": parameters}
-    ladder = Ladder((61, 56, 51, 46, 41, 36, 31), 63, 5, 4)
-    return LibavPeer(f"av1-{preset}", "libsvtav1", "libdav1d", tuple(options.items()), ladder, "crf", gop=-1)
+    ladder = Ladder((61, 56, 51, 46, 41, 36, 31), 70, 5, 3)
+    return LibavPeer(f"av1-{preset}", "libsvtav1", "libdav1d", tuple(options.items()), ladder, gop=-1)
 
 
-def _x264(preset: str, quality_option: str) -> LibavPeer:
+def _x264(preset: str, quality: str) -> LibavPeer:
     parameters = "psy=0:aq-mode=0:scenecut=0:keyint=infinite"
-    options = {"preset": preset, "tune": "zerolatency", "x264-params": parameters}
-    return _x26x("x264", preset, "libx264", "h264", options, quality_option)
+    options = {"preset": preset, "tune": "zerolatency", "x264-params": parameters, quality: "{quality}"}
+    name = f"x264-{preset}" + ("-qp" if quality == "qp" else "")
+    return LibavPeer(name, "libx264", "h264", tuple(options.items()), _X26X_LADDER, gop=-1)
 
 
-def _x265(preset: str, quality_option: str) -> LibavPeer:
+def _x265(preset: str, quality: str) -> LibavPeer:
     parameters = (
         "psy-rd=0:psy-rdoq=0:aq-mode=0:scenecut=0:keyint=-1:info=0:pools=none:frame-threads=1:wpp=0:log-level=error"
     )
-    options = {"preset": preset, "tune": "zerolatency", "x265-params": parameters}
-    return _x26x("x265", preset, "libx265", "hevc", options, quality_option)
+    options = {"preset": preset, "tune": "zerolatency", "x265-params": parameters, quality: "{quality}"}
+    name = f"x265-{preset}" + ("-qp" if quality == "qp" else "")
+    return LibavPeer(name, "libx265", "hevc", tuple(options.items()), _X26X_LADDER, gop=-1)
 
 
-def _x26x(
-    family: str, preset: str, encoder: str, decoder: str, options: Mapping[str, str], quality_option: str
-) -> LibavPeer:
-    name = f"{family}-{preset}" + ("-qp" if quality_option == "qp" else "")
-    ladder = Ladder((42, 39, 36, 33, 30, 27, 24), 51, 10, 3)
-    return LibavPeer(name, encoder, decoder, tuple(options.items()), ladder, quality_option, gop=-1)
-
+_X26X_LADDER = Ladder((42, 39, 36, 33, 30, 27, 24), 51, 10, 3)
 
 # by what `--against` names; constant quality is `crf` where an encoder has one that is, else a fixed quantiser
 LIBAV_PEERS: Mapping[str, tuple[LibavPeer, ...]] = {
-    "vp8": (_libvpx("vp8", -8, None, (60, 54, 47, 40, 33, 26, 19, 12)),),
-    "vp9": (_libvpx("vp9", 8, "crf", (62, 57, 52, 47, 42, 37, 32)),),
+    "vp8": (_vp8(),),
+    "vp9": (_vp9(),),
     "av1": (_svt_av1(12), _svt_av1(10), _svt_av1(8)),
     "x264": (_x264("ultrafast", "crf"), _x264("medium", "crf")),
     "x265": (_x265("medium", "crf"),),

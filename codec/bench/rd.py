@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import av.error
-import numpy as np
 
 from codec.bench.libav_peers import LIBAV_PEERS
-from codec.bench.metrics import METRICS, Metric, Source, prepare_source
+from codec.bench.metrics import METRICS, Metric, prepare_source
 from codec.bench.peers import Peer
-from codec.bench.rd_clips import BenchClip, find_clips, load_clip
+from codec.bench.rd_clips import BenchClip, Kind, find_clips, kind_of, load_clip, moved_share
 from codec.bench.rd_compare import Comparison, DbRange, compare
 from codec.bench.rd_points import Point, PointCache, Report, measure_curve
 from codec.bench.splat_peer import DEFAULT_QUALITIES, SplatPeer
@@ -19,8 +17,6 @@ from codec.config import Effort
 from codec.errors import ConfigError
 
 __all__ = ["PEER_NAMES", "ClipResult", "LeftOut", "RdOptions", "RdResult", "measure_rd"]
-
-Kind = Literal["webcam", "moving", "other"]
 
 # of luma dB, each integrated whole
 RANGES: dict[Kind, tuple[DbRange, ...]] = {
@@ -114,8 +110,8 @@ def _measure_clip(
     report: Report,
 ) -> ClipResult:
     source = prepare_source(clip.pictures, clip.fps)
-    moved = _moved_share(source)
-    kind = _kind_of(clip.name, moved, options)
+    moved = moved_share(source.luma)
+    kind = kind_of(clip.name, moved, options.moving, options.other)
     ranges = options.ranges or RANGES[kind]
     tail = slice(*options.tail) if len(clip.pictures) >= options.tail[1] else slice(0, 0)
     spans = [
@@ -132,25 +128,6 @@ def _measure_clip(
     settings = {peer.name: peer.settings for peer in (ours, *peers) if peer.name in curves}
     comparisons = compare(curves, ours.name, clip.fps, ranges, tail) if ours.name in curves else []
     return ClipResult(clip, kind, moved, ranges, tail, settings, curves, comparisons)
-
-
-def _moved_share(source: Source) -> float:
-    """Return the share of 16 px blocks whose luma changes from picture to picture, the mean over a clip."""
-    shares = []
-    for before, after in zip(source.luma, source.luma[1:], strict=False):
-        height, width = (side // 16 * 16 for side in after.shape)
-        change = np.abs(after - before)[:height, :width].reshape(height // 16, 16, width // 16, 16)
-        shares.append(float((change.mean((1, 3)) > _MOVED_BLOCK).mean()))
-    return float(np.mean(shares)) if shares else 0.0
-
-
-def _kind_of(name: str, moved_share: float, options: RdOptions) -> Kind:
-    """Return what the options say of a clip or, where they name none, what was measured."""
-    if any(part in name for part in options.other):
-        return "other"
-    if options.moving or options.other:
-        return "moving" if any(part in name for part in options.moving) else "webcam"
-    return "moving" if moved_share > _MOVING_SHARE else "webcam"
 
 
 def _our_peer(options: RdOptions, importance: bool, name: str = "splatcall") -> SplatPeer:

@@ -1,16 +1,27 @@
 """The clips of a benchmark: fitted into a size, with the kind of scene each is."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from codec.errors import MediaError
 from codec.media import RgbPicture, open_clip
 
-__all__ = ["BenchClip", "find_clips", "fit_inside", "load_clip"]
+__all__ = ["BenchClip", "Kind", "find_clips", "fit_inside", "kind_of", "load_clip", "moved_share"]
+
+Kind = Literal["webcam", "moving", "other"]
 
 _SUFFIXES = (".mp4", ".264", ".y4m", ".mkv", ".webm", ".mov", ".avi")
+_BLOCK_PX = 16
+_MOVED_BLOCK = 3.0  # mean change of luma, 0..255, from picture to picture
+_MOVING_SHARE = 0.15  # of blocks that move: webcams have up to 0.06, moving heads and held cameras from 0.28
 
 
 @dataclass(frozen=True)
@@ -53,3 +64,22 @@ def load_clip(path: Path, limit: tuple[int, int] | None, frames: int) -> BenchCl
         fps = clip.fps
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return BenchClip(path.stem, f"{digest} {size[0]}x{size[1]} {len(pictures)} frames", fps, pictures)
+
+
+def moved_share(luma: Sequence[npt.NDArray[np.float32]]) -> float:
+    """Return the share of 16 px blocks that change from picture to picture [height, width], the mean over a clip."""
+    shares = []
+    for before, after in pairwise(luma):
+        height, width = (side // _BLOCK_PX * _BLOCK_PX for side in after.shape)
+        change = np.abs(after - before)[:height, :width].reshape(height // _BLOCK_PX, _BLOCK_PX, -1, _BLOCK_PX)
+        shares.append(float((change.mean((1, 3)) > _MOVED_BLOCK).mean()))
+    return float(np.mean(shares)) if shares else 0.0
+
+
+def kind_of(name: str, moved: float, moving: Sequence[str], other: Sequence[str]) -> Kind:
+    """Return a clip's kind: by parts of names, where there are any, else by the share of blocks that move."""
+    if any(part in name for part in other):
+        return "other"
+    if moving or other:
+        return "moving" if any(part in name for part in moving) else "webcam"
+    return "moving" if moved > _MOVING_SHARE else "webcam"

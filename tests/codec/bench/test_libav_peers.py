@@ -23,7 +23,7 @@ def moving_waves(frames: int = 5, width: int = 96, height: int = 80) -> list[Rgb
 def test_codes_a_clip(peer: LibavPeer) -> None:
     assert peer.missing() is None
     pictures = moving_waves()
-    coarse, *_, fine = (peer.encode(pictures, Fraction(25), quality) for quality in peer.ladder.start[:: 5])
+    coarse, *_, fine = (peer.encode(pictures, Fraction(25), quality) for quality in peer.ladder.start[::5])
     assert len(fine.sizes_bytes) == len(fine.packets) == len(fine.pictures) == len(pictures)
     assert sum(coarse.sizes_bytes) < sum(fine.sizes_bytes)
     assert mean_luma_psnr_db(coarse.pictures, pictures) < mean_luma_psnr_db(fine.pictures, pictures)
@@ -33,7 +33,7 @@ def test_codes_a_clip(peer: LibavPeer) -> None:
 
 
 def test_names_what_this_build_lacks() -> None:
-    peer = LibavPeer("x", "libnone", "h264", (), Ladder((1.0,), 1, 0, 1), "crf")
+    peer = LibavPeer("x", "libnone", "h264", (), Ladder((1.0,), 1, 0, 1))
     assert peer.missing() == "this build of PyAV has no encoder libnone"
 
 

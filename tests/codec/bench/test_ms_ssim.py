@@ -20,7 +20,7 @@ def planes(height: int, width: int, noise: float = 8) -> tuple[Plane, Plane]:
 
 def ssim(shown: Plane, source: Plane) -> float:
     return float(
-        structural_similarity(
+        structural_similarity(  # type: ignore[no-untyped-call]
             source.astype(float),
             shown.astype(float),
             gaussian_weights=True,
