@@ -25,10 +25,12 @@ from codec.slots import birth_block_guess, deal_slots
 from codec.types import (
     BLOCK_SLOTS,
     CELL_LEVELS_PX,
+    EPOCH_MODULUS,
     FIELDS,
     KIND_ADDITIVE,
     KIND_DEAD,
     KIND_NORMALISED,
+    NUMBER_MODULUS,
     SHIFT_LEVELS_PX,
     EpochRecord,
     IntArray,
@@ -63,10 +65,11 @@ _CELL_REACH = 8192  # in 1/16 px, farthest from its centre that a cell's affine 
 
 
 def unwrap_number(number: int, last: int) -> int:
-    """Return the frame number that equals `number` modulo 65536 and lies nearest to the last one (-1: none yet)."""
+    """Return the frame number that equals `number` modulo 4096 and lies nearest to the last one (-1: none yet)."""
     if last < 0:
-        return number & 0xFFFF
-    return last + ((number - last + 0x8000) & 0xFFFF) - 0x8000
+        return number % NUMBER_MODULUS
+    half = NUMBER_MODULUS // 2
+    return last + (number - last + half) % NUMBER_MODULUS - half
 
 
 @lru_cache(maxsize=16)
@@ -93,8 +96,8 @@ def midpoint_splats(before: IntArray, after: IntArray) -> IntArray:
 
 def apply_frame(state: SplatState, frame: ParsedFrame) -> None:
     """Apply a parsed frame in place; its parts were checked against the state's epoch when they were parsed."""
-    if frame.epoch != state.epoch.epoch & 0xFF:
-        raise StreamStateError(f"frame of epoch {frame.epoch} (mod 256), state of epoch {state.epoch.epoch}")
+    if frame.epoch != state.epoch.epoch % EPOCH_MODULUS:
+        raise StreamStateError(f"frame of epoch {frame.epoch} (mod 16), state of epoch {state.epoch.epoch}")
     if frame.kind == "key":
         state.splats[:], state.base[:], state.vectors[:] = 0, 0, 0
         known = _apply_key_part(state, frame.key_parts[0], None)

@@ -9,10 +9,12 @@ __all__ = [
     "BLOCK_FILL",
     "BLOCK_SLOTS",
     "CELL_LEVELS_PX",
+    "EPOCH_MODULUS",
     "FIELDS",
     "KIND_ADDITIVE",
     "KIND_DEAD",
     "KIND_NORMALISED",
+    "NUMBER_MODULUS",
     "SHIFT_LEVELS_PX",
     "VECTOR_CELL_PX",
     "BoolArray",
@@ -46,6 +48,7 @@ BLOCK_FILL = 26  # slots of a block that a key frame fills; the others are spare
 CELL_LEVELS_PX = (128, 64, 32, 16)
 SHIFT_LEVELS_PX = (64, 32)
 VECTOR_CELL_PX = 16
+EPOCH_MODULUS, NUMBER_MODULUS = 16, 4096  # of what a frame's header says of its epoch and its number
 
 
 @dataclass(frozen=True)
@@ -239,8 +242,8 @@ class ParsedPPart:
 class ParsedFrame:
     """All parts of one frame, in order of their part numbers."""
 
-    epoch: int  # modulo 256
-    number: int  # modulo 65536
+    epoch: int  # modulo 16
+    number: int  # modulo 4096
     kind: str  # "key" or "p"
     midpoint: bool
     hash16: int | None

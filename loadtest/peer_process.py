@@ -18,6 +18,7 @@ import httpx
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
+from codec.types import NUMBER_MODULUS
 from loadtest.client import CallClient, CallError, wall_ms
 from loadtest.receiver import StreamReceiver
 
@@ -62,7 +63,7 @@ class Caller:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._arguments = arguments
         self._client = CallClient(self._frame_came)
-        self._arrived: dict[tuple[int, int, int], float] = {}  # server time, by stream, epoch, frame modulo 65536
+        self._arrived: dict[tuple[int, int, int], float] = {}  # server time, by stream, epoch, frame modulo 4096
         self._told_first = False
         self._since_ms = 0.0
 
@@ -96,7 +97,7 @@ class Caller:
             self._told_first = True
             self._sample("join to first picture", wall_ms() - self._client.join_sent_ms)
         now_ms = wall_ms() + self._client.clock_offset_ms
-        self._arrived[stream, state.epoch.epoch, state.frame_number & 0xFFFF] = now_ms
+        self._arrived[stream, state.epoch.epoch, state.frame_number % NUMBER_MODULUS] = now_ms
         if len(self._arrived) > 1000:
             for key in list(self._arrived)[:500]:
                 del self._arrived[key]
@@ -126,7 +127,8 @@ class Caller:
             if publisher["id"] == self._client.id:
                 self._sample(f"encode {record['kind']}-frame", record["encode_ms"], record["bytes"])
                 continue
-            arrived_ms = self._arrived.pop((publisher["stream"], record["epoch"], record["number"] & 0xFFFF), None)
+            frame = publisher["stream"], record["epoch"], record["number"] % NUMBER_MODULUS
+            arrived_ms = self._arrived.pop(frame, None)
             if arrived_ms is not None:
                 self._sample("end-to-end delay", arrived_ms - record["capture_ms"], record["bytes"])
 

@@ -9,7 +9,7 @@ from codec.bitstream.header import parse_header
 from codec.bitstream.patch import apply_patch_part, parse_patch_part
 from codec.errors import BitstreamError
 from codec.state import apply_frame, state_hash, unwrap_number
-from codec.types import SplatState
+from codec.types import EPOCH_MODULUS, SplatState
 from server.datagram import Record, RecordKind
 from server.reports import MASK_BITS, PatchProgress, Report
 
@@ -104,8 +104,9 @@ class StreamReceiver:
     def _take_frame(self, record: Record) -> None:
         assert self._empty is not None
         header = parse_header(record.body)
-        if header.epoch != self._empty.epoch.epoch & 0xFF:
-            if (header.epoch - self._empty.epoch.epoch) % 256 < 128 and len(self._early) < MAX_EARLY:
+        ahead = (header.epoch - self._empty.epoch.epoch) % EPOCH_MODULUS
+        if ahead:
+            if ahead < EPOCH_MODULUS // 2 and len(self._early) < MAX_EARLY:
                 self._early.append(record)
             return
         number = unwrap_number(header.number, self._last)

@@ -5,6 +5,7 @@ from typing import TypeGuard
 
 import msgpack
 
+from codec.types import NUMBER_MODULUS
 from server.errors import DatagramError
 
 __all__ = ["MASK_BITS", "PatchProgress", "Report", "parse_report", "serialize_report"]
@@ -39,7 +40,7 @@ class Report:
     def unwrapped(self, newest: int) -> "Report":
         """Return the report with full frame numbers, given the newest frame published.
 
-        The wire has numbers modulo 65536 (SPEC section 3): who joins late counts from the first one seen.
+        The wire has numbers modulo 4096 (SPEC section 3): who joins late counts from the first one seen.
         """
         patch = self.patch
         return replace(
@@ -51,9 +52,9 @@ class Report:
 
 
 def _unwrap(number: int, newest: int) -> int:
-    """Return the latest full number, not far ahead of the newest, that is this one modulo 65536; -1 stays none."""
+    """Return the latest full number, not far ahead of the newest, that is this one modulo 4096; -1 stays none."""
     last = newest + AHEAD
-    return -1 if number < 0 else max(-1, last - ((last - number) & 0xFFFF))
+    return -1 if number < 0 else max(-1, last - (last - number) % NUMBER_MODULUS)
 
 
 def parse_report(body: bytes) -> Report:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from codec.bitstream.header import parse_header
+from codec.bitstream.header import FIXED_BYTES, parse_header
 from codec.bitstream.msgpack_fields import integer, integers, pack, unpack_map, unpack_prefix
 from codec.errors import BitstreamError, StreamStateError
 
@@ -63,7 +63,7 @@ def split_parts(body: bytes) -> tuple[bytes, ...]:
     header = parse_header(body)
     if header.parts == 1:
         return (body,)
-    start, later = header.size_bytes, body[: 4 + 2]
+    start, later = header.size_bytes, body[: FIXED_BYTES + 2]
     parts = []
     for number in range(header.parts):
         has_layer_byte = header.layer is not None and number > 0
@@ -72,7 +72,7 @@ def split_parts(body: bytes) -> tuple[bytes, ...]:
         if stream_start + length > len(body):
             raise BitstreamError(f"frame record truncated: need {stream_start + length} bytes, have {len(body)}")
         stream = body[stream_start : stream_start + length]
-        own = later[:4] + bytes([number]) + later[5:6] + body[start + 2 : stream_start]
+        own = later[:FIXED_BYTES] + bytes([number]) + later[FIXED_BYTES + 1 :] + body[start + 2 : stream_start]
         parts.append((body[: header.size_bytes] if number == 0 else own) + stream)
         start = stream_start + length
     if start != len(body):

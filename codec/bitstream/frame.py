@@ -9,7 +9,7 @@ from codec.bitstream.key_frame import parse_key_part, serialize_key
 from codec.bitstream.p_frame import parse_p_part, serialize_p
 from codec.errors import BitstreamError
 from codec.slots import blocks_for
-from codec.types import EpochRecord, ParsedFrame, ParsedKeyPart, ParsedPPart
+from codec.types import EPOCH_MODULUS, EpochRecord, ParsedFrame, ParsedKeyPart, ParsedPPart
 
 __all__ = ["MAX_PARSED_PART_BYTES", "frame_bits", "parse_frame", "parse_part", "serialize_key", "serialize_p"]
 
@@ -23,8 +23,9 @@ def parse_part(
     if len(part) > MAX_PARSED_PART_BYTES:
         raise BitstreamError(f"a part has at most {MAX_PARSED_PART_BYTES} bytes, got {len(part)}")
     header = parse_header(part)
-    if header.epoch != epoch.epoch & 0xFF:
-        raise BitstreamError(f"frame of epoch {header.epoch}, expected {epoch.epoch & 0xFF} (both mod 256)")
+    expected = epoch.epoch % EPOCH_MODULUS
+    if header.epoch != expected:
+        raise BitstreamError(f"frame of epoch {header.epoch}, expected {expected} (both mod {EPOCH_MODULUS})")
     if (header.layer or 0) >= len(epoch.layers):
         raise BitstreamError(f"layer {header.layer} of an epoch of {len(epoch.layers)} layers")
     decoder = PlaneDecoder(part[header.size_bytes :], header.table_set, listener)

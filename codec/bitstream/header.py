@@ -4,13 +4,22 @@ from dataclasses import dataclass
 
 from codec.bitstream.tables import table_set_count
 from codec.errors import BitstreamError
+from codec.types import EPOCH_MODULUS, NUMBER_MODULUS
 
-__all__ = ["MAX_LAYERS", "MAX_PARTS", "MAX_PART_BYTES", "FrameHeader", "parse_header", "serialize_header"]
+__all__ = [
+    "FIXED_BYTES",
+    "MAX_LAYERS",
+    "MAX_PARTS",
+    "MAX_PART_BYTES",
+    "FrameHeader",
+    "parse_header",
+    "serialize_header",
+]
 
 MAX_PART_BYTES = 1147  # of a part that travels: a datagram less the head of its record
 MAX_PARTS = 256
 MAX_LAYERS = 4
-_FIXED_BYTES = 4
+FIXED_BYTES = 3  # before the part number
 _P_BIT, _LAYERED_BIT, _HASH_BIT, _MIDPOINT_BIT, _SPLIT_BIT, _TABLE_SET_MASK = 0x80, 0x40, 0x20, 0x10, 0x08, 0x07
 
 
@@ -19,8 +28,8 @@ class FrameHeader:
     """What stands before a part's stream."""
 
     kind: str  # "key" or "p"
-    epoch: int  # modulo 256
-    number: int  # modulo 65536
+    epoch: int  # modulo 16
+    number: int  # modulo 4096
     table_set: int = 0
     midpoint: bool = False
     part: int = 0
@@ -32,14 +41,15 @@ class FrameHeader:
     @property
     def size_bytes(self) -> int:
         """Length of the header in bytes."""
-        return _FIXED_BYTES + 2 * (self.parts > 1) + (self.layer is not None) + 2 * (self.hash16 is not None)
+        return FIXED_BYTES + 2 * (self.parts > 1) + (self.layer is not None) + 2 * (self.hash16 is not None)
 
 
 def serialize_header(header: FrameHeader) -> bytes:
     """Return the bytes of a header."""
     flags = _P_BIT * (header.kind == "p") | _LAYERED_BIT * (header.layer is not None) | header.table_set
     flags |= _HASH_BIT * header.has_hash | _MIDPOINT_BIT * header.midpoint | _SPLIT_BIT * (header.parts > 1)
-    made = bytes([flags, header.epoch & 0xFF]) + (header.number & 0xFFFF).to_bytes(2, "big")
+    identity = header.epoch % EPOCH_MODULUS * NUMBER_MODULUS + header.number % NUMBER_MODULUS
+    made = bytes([flags]) + identity.to_bytes(2, "big")
     if header.parts > 1:
         made += bytes([header.part, header.parts - 1])
     if header.layer is not None:
@@ -51,14 +61,14 @@ def serialize_header(header: FrameHeader) -> bytes:
 
 def parse_header(part: bytes) -> FrameHeader:
     """Read the header of a part; raises BitstreamError where it is truncated or names what does not exist."""
-    if len(part) < _FIXED_BYTES:
-        raise BitstreamError(f"frame truncated: need {_FIXED_BYTES} bytes, have {len(part)}")
+    if len(part) < FIXED_BYTES:
+        raise BitstreamError(f"frame truncated: need {FIXED_BYTES} bytes, have {len(part)}")
     flags = part[0]
     split, layered, has_hash = bool(flags & _SPLIT_BIT), bool(flags & _LAYERED_BIT), bool(flags & _HASH_BIT)
-    need = _FIXED_BYTES + 2 * split + layered
+    need = FIXED_BYTES + 2 * split + layered
     if len(part) < need:
         raise BitstreamError(f"frame truncated: need {need} bytes, have {len(part)}")
-    number, parts = (part[4], part[5] + 1) if split else (0, 1)
+    number, parts = (part[3], part[4] + 1) if split else (0, 1)
     if number >= parts:
         raise BitstreamError(f"part {number} of a frame of {parts} parts")
     if split and parts == 1:
@@ -74,10 +84,11 @@ def parse_header(part: bytes) -> FrameHeader:
     table_set = flags & _TABLE_SET_MASK
     if table_set >= table_set_count():
         raise BitstreamError(f"table set must be 0..{table_set_count() - 1}, got {table_set}")
+    identity = int.from_bytes(part[1:3], "big")
     return FrameHeader(
         kind="p" if flags & _P_BIT else "key",
-        epoch=part[1],
-        number=int.from_bytes(part[2:4], "big"),
+        epoch=identity // NUMBER_MODULUS,
+        number=identity % NUMBER_MODULUS,
         table_set=table_set,
         midpoint=bool(flags & _MIDPOINT_BIT),
         part=number,

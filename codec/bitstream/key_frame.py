@@ -12,7 +12,15 @@ from codec.errors import StreamStateError
 from codec.prediction import key_residuals
 from codec.quantize import dequantize_base, key_steps, saturate_splats, size_class
 from codec.slots import KEY_CELL_PX, blocks_for, cell_ranks
-from codec.types import BoolArray, EpochRecord, IntArray, KeyCommands, ParsedKeyPart
+from codec.types import (
+    EPOCH_MODULUS,
+    NUMBER_MODULUS,
+    BoolArray,
+    EpochRecord,
+    IntArray,
+    KeyCommands,
+    ParsedKeyPart,
+)
 
 __all__ = ["parse_key_part", "serialize_key"]
 
@@ -38,7 +46,12 @@ def serialize_key(
     _check_commands(epoch, commands)
     layered = layers is not None and bool(layers.any())
     header = FrameHeader(
-        "key", epoch.epoch & 0xFF, number & 0xFFFF, table_set, hash16=hash16, has_hash=hash16 is not None
+        "key",
+        epoch.epoch % EPOCH_MODULUS,
+        number % NUMBER_MODULUS,
+        table_set,
+        hash16=hash16,
+        has_hash=hash16 is not None,
     )
     room = max_part_bytes - header.size_bytes - 2 - layered
     pieces: list[tuple[int, bytes]] = []

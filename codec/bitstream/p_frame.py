@@ -14,9 +14,11 @@ from codec.prediction import cell_residuals
 from codec.slots import birth_block_guess
 from codec.types import (
     BLOCK_SLOTS,
+    EPOCH_MODULUS,
     FIELDS,
     KIND_ADDITIVE,
     KIND_NORMALISED,
+    NUMBER_MODULUS,
     EpochRecord,
     IntArray,
     ParsedCells,
@@ -58,7 +60,13 @@ def serialize_p(
     if table_set is None:
         table_set = coder.cheapest_set()
     header = FrameHeader(
-        "p", epoch.epoch & 0xFF, number & 0xFFFF, table_set, midpoint, hash16=hash16, has_hash=hash16 is not None
+        "p",
+        epoch.epoch % EPOCH_MODULUS,
+        number % NUMBER_MODULUS,
+        table_set,
+        midpoint,
+        hash16=hash16,
+        has_hash=hash16 is not None,
     )
     layered = layers != [0]
     bytes_of_all = None

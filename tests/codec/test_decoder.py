@@ -73,11 +73,11 @@ def test_a_patch_goes_on_counting_where_the_state_was() -> None:
     rng = np.random.default_rng(6)
     decoder = Decoder()
     decoder.push_epoch(pack_epoch(EPOCH))
-    state = decoder.push_frame(serialize_key(EPOCH, 65535, random_key(rng, EPOCH, 50))).copy()
-    apply_frame(state, parse_frame(serialize_p(state, 65536, random_updates(rng, state, 50, 3)), EPOCH))
-    last_changed = np.full(EPOCH.slots, 65536, np.int64)
-    decoder.push_patch(make_patch(state, last_changed, 65535))
-    assert decoder.state.frame_number == state.frame_number == 65536
+    state = decoder.push_frame(serialize_key(EPOCH, 4095, random_key(rng, EPOCH, 50))).copy()
+    apply_frame(state, parse_frame(serialize_p(state, 4096, random_updates(rng, state, 50, 3)), EPOCH))
+    last_changed = np.full(EPOCH.slots, 4096, np.int64)
+    decoder.push_patch(make_patch(state, last_changed, 4095))
+    assert decoder.state.frame_number == state.frame_number == 4096
     assert state_hash(decoder.state) == state_hash(state)
 
 
@@ -92,7 +92,7 @@ def test_bad_input_leaves_the_state_alone() -> None:
     for push, parts, message in (
         (decoder.push_frame, wrong_hash, "state hash is"),
         (decoder.push_frame, (), "at least 1 part"),
-        (decoder.push_frame, (b"\x80\x09\x00\x00",), "epoch 9, expected 3"),
+        (decoder.push_frame, (b"\x80\x90\x00",), "epoch 9, expected 3"),
         (decoder.push_patch, patch[1:], "expected all parts"),
         (decoder.push_patch, (), "expected all parts"),
     ):
@@ -125,10 +125,10 @@ def test_a_new_epoch_waits_for_its_key_frame() -> None:
     decoder = Decoder()
     decoder.push_epoch(pack_epoch(EPOCH))
     decoder.push_frame(serialize_key(EPOCH, 70000, random_key(rng, EPOCH, 50)))
-    assert decoder.state.frame_number == 70000 - 65536
+    assert decoder.state.frame_number == 70000 % 4096
     larger = EpochRecord(4, 200, 100, (30, 1), (8,))
     decoder.push_epoch(pack_epoch(larger))
     assert decoder.state.epoch == EPOCH
     decoder.push_frame(serialize_key(larger, 70001, random_key(rng, larger, 50)))
     assert decoder.state.epoch == larger
-    assert decoder.state.frame_number == 70001 - 65536
+    assert decoder.state.frame_number == 70001 % 4096

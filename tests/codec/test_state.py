@@ -53,7 +53,15 @@ def test_midpoint_is_the_mean_of_slots_that_live_in_both() -> None:
 
 @pytest.mark.parametrize(
     ("number", "last", "expected"),
-    [(5, -1, 5), (65535, -1, 65535), (5, 4, 5), (0, 65535, 65536), (65535, 65536, 65535), (3, 0x12FFFE, 0x130003)],
+    [
+        (5, -1, 5),
+        (4095, -1, 4095),
+        (5, 4, 5),
+        (0, 4095, 4096),
+        (4095, 4096, 4095),
+        (3, 0x12FFFE, 0x130003),
+        (65535, 65530, 65535),
+    ],
 )
 def test_numbers_unwrap_to_the_nearest(number: int, last: int, expected: int) -> None:
     assert unwrap_number(number, last) == expected

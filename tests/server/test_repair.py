@@ -140,7 +140,7 @@ def test_reports_from_the_future_do_no_harm() -> None:
     assert repair.confirmed == 4
 
 
-@pytest.mark.parametrize("offset", [0, 65536])
+@pytest.mark.parametrize("offset", [0, 4096, 65536])
 def test_who_joins_after_the_wrap_is_repaired_like_everybody(offset: int) -> None:
     first = 70_000
     repair = make_repair(make_history(20, first=first))
@@ -155,7 +155,7 @@ def test_who_joins_after_the_wrap_is_repaired_like_everybody(offset: int) -> Non
     assert repair.report_came(Report(5, seen + 19, seen + 19), now_ms + 500.0) == []
 
 
-@pytest.mark.parametrize("offset", [0, 65536])
+@pytest.mark.parametrize("offset", [0, 4096, 65536])
 def test_a_gap_across_the_wrap_is_filled(offset: int) -> None:
     first = 2 * 65536 - 4
     repair = make_repair(make_history(8, first=first))

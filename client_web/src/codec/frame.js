@@ -17,8 +17,8 @@ import { tableSet } from './tables.js';
  * All parts of one frame, in order of their part numbers.
  * @typedef {object} ParsedFrame
  * @property {'key' | 'p'} kind
- * @property {number} epoch modulo 256
- * @property {number} number modulo 65536
+ * @property {number} epoch modulo 16
+ * @property {number} number modulo 4096
  * @property {boolean} midpoint
  * @property {number | null} hash16
  * @property {import('./key_syntax.js').ParsedKeyPart[]} keyParts
@@ -31,8 +31,8 @@ import { tableSet } from './tables.js';
  */
 export function parsePart(bytes, epoch, tables) {
   const header = parseHeader(bytes);
-  if (header.epoch !== (epoch.epoch & 255)) {
-    throw new BitstreamError(`frame of epoch ${header.epoch} (mod 256), expected ${epoch.epoch & 255}`);
+  if (header.epoch !== (epoch.epoch & 15)) {
+    throw new BitstreamError(`frame of epoch ${header.epoch} (mod 16), expected ${epoch.epoch & 15}`);
   }
   const planes = new PlaneDecoder(tableSet(tables, header.tableSet), bytes.subarray(header.bodyAt));
   if (header.kind === 'key') {

@@ -8,14 +8,14 @@ const FLAG_HASH = 0x20;
 const FLAG_MIDPOINT = 0x10;
 const FLAG_SPLIT = 0x08;
 const TABLE_SET_MASK = 0x07;
-const SHORTEST_BYTES = 4;
+const SHORTEST_BYTES = 3;
 const MAX_PART_BYTES = 65535;
 
 /**
  * @typedef {object} FrameHeader
  * @property {'key' | 'p'} kind
- * @property {number} epoch modulo 256
- * @property {number} number modulo 65536
+ * @property {number} epoch modulo 16
+ * @property {number} number modulo 4096
  * @property {boolean} midpoint
  * @property {boolean} split
  * @property {number} part
@@ -48,8 +48,8 @@ export function parseHeader(bytes) {
   const hash16 = flags & FLAG_HASH && part === 0 ? (pull() << 8) | pull() : null;
   return {
     kind: flags & FLAG_P ? 'p' : 'key',
-    epoch: bytes[1],
-    number: (bytes[2] << 8) | bytes[3],
+    epoch: bytes[1] >> 4,
+    number: ((bytes[1] & 15) << 8) | bytes[2],
     midpoint: (flags & FLAG_MIDPOINT) !== 0,
     split, part, parts, layered, layer, hash16,
     tableSet: flags & TABLE_SET_MASK,

@@ -55,11 +55,11 @@ export function stateHash(state) {
   return (sum ^ (sum >>> 16)) & 0xffff;
 }
 
-/** The full number of a frame, nearest to the last. @param {number} number16 @param {number} last -1: none @returns {number} */
-export function unwrap16(number16, last) {
-  if (last < 0) return number16;
-  const forward = (number16 - last) & 0xffff;
-  return last + (forward < 0x8000 ? forward : forward - 0x10000);
+/** The full number of a frame, nearest to the last. @param {number} number its lower 12 bits count @param {number} last -1: none @returns {number} */
+export function unwrapNumber(number, last) {
+  if (last < 0) return number & 0xfff;
+  const forward = (number - last) & 0xfff;
+  return last + (forward < 0x800 ? forward : forward - 0x1000);
 }
 
 /**
@@ -82,7 +82,7 @@ export function applyFrame(state, frame, tables) {
   } else {
     for (const part of frame.pParts) applyPPart(state, part);
   }
-  state.frameNumber = unwrap16(frame.number, state.frameNumber);
+  state.frameNumber = unwrapNumber(frame.number, state.frameNumber);
 }
 
 /**

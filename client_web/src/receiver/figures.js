@@ -47,7 +47,7 @@ export function parseFigures(body) {
 /** When each of the last frames was drawn, and how long after its capture. */
 export class DelayMeter {
   constructor() {
-    /** @type {Map<number, number>} local ms by frame number modulo 65536 */
+    /** @type {Map<number, number>} local ms by frame number modulo 4096 */
     this.drawn = new Map();
     /** @type {number | null} median over the last record's frames */
     this.delayMs = null;
@@ -56,7 +56,7 @@ export class DelayMeter {
 
   /** @param {number} frame @param {number} nowMs */
   noteDrawn(frame, nowMs) {
-    const key = frame & 0xffff;
+    const key = frame & 0xfff;
     if (this.drawn.has(key)) return;
     this.drawn.set(key, nowMs);
     if (this.drawn.size > KEPT_FRAMES) {
@@ -73,7 +73,7 @@ export class DelayMeter {
     let encode = 0;
     for (const [, frame, captureMs, encodeMs] of figures.frames) {
       encode += encodeMs;
-      const drawnMs = this.drawn.get(frame & 0xffff);
+      const drawnMs = this.drawn.get(frame & 0xfff);
       if (drawnMs !== undefined && serverOffsetMs !== null) delays.push(drawnMs + serverOffsetMs - captureMs);
     }
     if (figures.frames.length > 0) this.encodeMs = encode / figures.frames.length;

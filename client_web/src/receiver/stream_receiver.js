@@ -9,7 +9,7 @@ import { parseFrame, parsePart } from '../codec/frame.js';
 import { parseHeader } from '../codec/header.js';
 import { parsePatchHeader, parsePatchPart } from '../codec/patch.js';
 import { FIELDS } from '../codec/quantize.js';
-import { applyFrame, copyState, emptyState, stateHash, unwrap16 } from '../codec/state.js';
+import { applyFrame, copyState, emptyState, stateHash, unwrapNumber } from '../codec/state.js';
 import { PatchAssembly } from './patch_assembly.js';
 import { Reassembly } from './reassembly.js';
 
@@ -144,13 +144,13 @@ export class StreamReceiver {
   /** @param {Uint8Array} body @returns {Outcome} */
   pushFrame(body) {
     const header = parseHeader(body);
-    const distance = this.epoch ? signedDistance(header.epoch - this.epoch.epoch, 256) : 1;
+    const distance = this.epoch ? signedDistance(header.epoch - this.epoch.epoch, 16) : 1;
     if (distance > 0) return this.keepLater(RECORD_FRAME, body);
     if (distance < 0 || !this.epoch) {
       this.counters.stale += 1;
       return NOTHING;
     }
-    const number = unwrap16(header.number, this.lastNumber);
+    const number = unwrapNumber(header.number, this.lastNumber);
     if ((this.confirmed && number <= this.confirmed.frameNumber) || this.waiting.has(number)) return this.duplicate();
     let parts = /** @type {Uint8Array[] | null} */ ([body]);
     if (header.parts > 1) {
@@ -324,7 +324,7 @@ export class StreamReceiver {
       this.counters.stale += 1;
       return NOTHING;
     }
-    const to = unwrap16(header.to, this.lastNumber);
+    const to = unwrapNumber(header.to, this.lastNumber);
     const from = header.from < 0 ? -1 : to - ((header.to - header.from) & 0xffff);
     if (!this.canUse(from, to)) {
       this.counters.stale += 1;

@@ -123,11 +123,11 @@ test('a new epoch: the old picture stays until the new one has something; older 
   const old = shownHash(receiver);
   const epoch = { ...commands.epoch, epoch: commands.epoch.epoch + 1 };
   const key = partsOf(commands, 0)[0].slice();
-  key[1] = epoch.epoch & 255;
-  key[3] = 9;
+  key[1] = (epoch.epoch & 15) << 4;
+  key[2] = 9;
   const next = partsOf(commands, 1)[0].slice();
   next[1] = key[1];
-  next[3] = 10;
+  next[2] = 10;
   receiver.push(RECORD_FRAME, next);
   assert.equal(shownHash(receiver), old);
   receiver.push(RECORD_EPOCH, packEpoch(epoch));
@@ -213,7 +213,7 @@ test('waiting frames are bounded, the oldest go first', () => {
   const frame = partsOf(commands, 1)[0];
   for (let number = 2; number < 200; number++) {
     const later = frame.slice();
-    later[3] = number;
+    later[2] = number;
     receiver.push(RECORD_FRAME, later);
   }
   assert.equal(receiver.waiting.size, MAX_WAITING_FRAMES);

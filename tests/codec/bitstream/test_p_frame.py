@@ -139,9 +139,9 @@ def test_header_fields_come_back() -> None:
     state = SplatState.empty(EpochRecord(0x1234, 64, 64, (30, 1), (2,)))
     (part,) = serialize_p(state, 0x54321, PCommands(), hash16=0xBEEF, midpoint=True)
     frame = parse_frame([part], state.epoch)
-    assert (frame.epoch, frame.number, frame.kind) == (0x34, 0x4321, "p")
+    assert (frame.epoch, frame.number, frame.kind) == (0x4, 0x321, "p")
     assert (frame.hash16, frame.midpoint) == (0xBEEF, True)
-    assert len(serialize_p(state, 1, PCommands())[0]) <= 6, "an empty frame is a header and two bytes at most"
+    assert len(serialize_p(state, 1, PCommands())[0]) <= 5, "an empty frame is a header and two bytes at most"
 
 
 def _typical() -> tuple[SplatState, bytes]:
@@ -170,7 +170,7 @@ def _accepted(state: SplatState, data: bytes) -> bool:
 def test_truncated_at_every_length() -> None:
     state, part = _typical()
     results = [_accepted(state, part[:length]) for length in range(len(part))]
-    assert not any(results[:6])
+    assert not any(results[:5])
 
 
 @given(seeds)
@@ -200,18 +200,18 @@ def test_trailing_bytes_change_nothing() -> None:
     ("parts", "message"),
     [
         ([], "at least 1 part"),
-        ([b"\x80\x01\x00"], "need 4 bytes, have 3"),
-        ([b"\x88\x01\x00\x00\x00"], "need 6 bytes, have 5"),
-        ([b"\xa0\x01\x00\x00\x00"], "need 6 bytes, have 5"),
-        ([b"\x80\x02\x00\x00"], "epoch 2, expected 1"),
+        ([b"\x80\x10"], "need 3 bytes, have 2"),
+        ([b"\x88\x10\x00\x00"], "need 5 bytes, have 4"),
+        ([b"\xa0\x10\x00\x00"], "need 5 bytes, have 4"),
+        ([b"\x80\x20\x00"], "epoch 2, expected 1"),
         ([b"\x87\x01\x00\x00"], "table set must be"),
-        ([b"\x88\x01\x00\x00\x02\x01"], "part 2 of a frame of 2"),
-        ([b"\x88\x01\x00\x00\x00\x00"], "at least 2 parts"),
-        ([b"\x88\x01\x00\x00\x00\x01"], "expected parts 0..1"),
-        ([b"\xc0\x01\x00\x00\x04"], "layer must be"),
-        ([b"\xc0\x01\x00\x00\x01"], "layer 1 of an epoch of 1"),
-        ([b"\x88\x01\x00\x00\x00\x01", b"\x88\x01\x00\x01\x01\x01"], "different frames"),
-        ([b"\x80\x01\x00\x00" + bytes(65536)], "at most 65535 bytes"),
+        ([b"\x88\x10\x00\x02\x01"], "part 2 of a frame of 2"),
+        ([b"\x88\x10\x00\x00\x00"], "at least 2 parts"),
+        ([b"\x88\x10\x00\x00\x01"], "expected parts 0..1"),
+        ([b"\xc0\x10\x00\x04"], "layer must be"),
+        ([b"\xc0\x10\x00\x01"], "layer 1 of an epoch of 1"),
+        ([b"\x88\x10\x00\x00\x01", b"\x88\x10\x01\x01\x01"], "different frames"),
+        ([b"\x80\x10\x00" + bytes(65536)], "at most 65535 bytes"),
     ],
 )
 def test_wrong_headers_are_refused(parts: list[bytes], message: str) -> None:
@@ -226,7 +226,7 @@ def test_blocks_and_births_beyond_the_epoch_are_refused() -> None:
     split = serialize_p(state, 1, random_updates(rng, state, 300, 2), max_part_bytes=200)
     with pytest.raises(BitstreamError, match="outside of the layer's"):
         parse_frame(split, small)
-    swapped = [split[1][:4] + b"\x02" + split[1][5:], split[2][:4] + b"\x01" + split[2][5:]]
+    swapped = [split[1][:3] + b"\x02" + split[1][4:], split[2][:3] + b"\x01" + split[2][4:]]
     with pytest.raises(BitstreamError, match="those before it end at"):
         parse_frame([split[0], *swapped, *split[3:]], large)
     (many,) = serialize_p(state, 1, PCommands(births=random_births(rng, large, 200, 0)), max_part_bytes=65535)
