@@ -55,7 +55,8 @@ __all__ = [
     "updated",
 ]
 
-_GAIN_LIMITS = -63, 64  # of a luma gain, in 1/64
+_GAIN_LIMITS = -63, 64  # of a cell's luma gain, in 1/64
+_LIGHT_GAIN_LIMITS = -255, 256  # of the picture's gain, in 1/256
 _OFFSET_LIMIT = 255
 _DELTA_LIMIT = 4095  # of updates, base deltas and birth colours, in steps
 _AFFINE_LIMIT = 2047
@@ -167,10 +168,10 @@ def _with_fields(epoch: EpochRecord, splats: IntArray, fields: IntArray) -> IntA
 
 def light_on_splats(epoch: EpochRecord, splats: IntArray, light: IntArray) -> IntArray:
     """Return live splats [n, 9] after a light command [4]; offsets leave additive ones alone."""
-    gain = clamp(light[:1], *_GAIN_LIMITS)
+    gain = clamp(light[:1], *_LIGHT_GAIN_LIMITS)
     offsets = 4 * clamp(light[1:], -_OFFSET_LIMIT, _OFFSET_LIMIT)
     fields = splats[:, :8].copy()
-    fields[:, 5] += gain * fields[:, 5] >> 6
+    fields[:, 5:8] += gain * fields[:, 5:8] + 128 >> 8
     fields[:, 5:8] += offsets * (splats[:, 8:] == KIND_NORMALISED)
     return _with_fields(epoch, splats, fields)
 
@@ -178,7 +179,7 @@ def light_on_splats(epoch: EpochRecord, splats: IntArray, light: IntArray) -> In
 def light_on_base(base: IntArray, light: IntArray) -> IntArray:
     """Return the base [3, bh, bw] after a light command [4]."""
     lit = base + 4 * clamp(light[1:], -_OFFSET_LIMIT, _OFFSET_LIMIT)[:, None, None]
-    lit[0] += clamp(light[:1], *_GAIN_LIMITS) * base[0] >> 6
+    lit += clamp(light[:1], *_LIGHT_GAIN_LIMITS) * base + 128 >> 8
     return saturate_base(lit)
 
 

@@ -172,7 +172,7 @@ class ShiftLevel:
 class PCommands:
     """What one P-frame does to the state, as an encoder says it; None and empty mean absent."""
 
-    light: IntArray | None = None  # [4] luma gain in 1/64, then Y, Cb, Cr offsets in 1/255
+    light: IntArray | None = None  # [4] gain in 1/256, then Y, Cb, Cr offsets in 1/255
     base_delta: IntArray | None = None  # [3, bh, bw] in 2/255
     affine: IntArray | None = None  # [6] a, b, c, d in 1/4096, tx, ty in 1/8 px
     affine_shape: bool = False

@@ -68,9 +68,9 @@ def test_numbers_unwrap_to_the_nearest(number: int, last: int, expected: int) ->
 
 
 def test_single_commands() -> None:
-    light = np.array([32, 5, 1, -1], np.int32)
-    assert light_on_splats(EPOCH, splat(), light)[0, 5:8].tolist() == [620, 34, -34]
-    assert light_on_splats(EPOCH, splat(kind=2), light)[0, 5:8].tolist() == [600, 30, -30]
+    light = np.array([128, 5, 1, -1], np.int32)
+    assert light_on_splats(EPOCH, splat(), light)[0, 5:8].tolist() == [620, 49, -49]
+    assert light_on_splats(EPOCH, splat(kind=2), light)[0, 5:8].tolist() == [600, 45, -45]
     zoom = np.array([409, 0, 0, 409, 8, -8], np.int32)
     assert affine_moved(EPOCH, splat(960, 640), zoom, True)[0, :3].tolist() == [960 + 15 + 16, 640 - 16, 66]
     turn = np.array([0, -2047, 2047, 0, 0, 0], np.int32)

@@ -153,16 +153,17 @@ def _light_and_base(state: SplatState, splats: list[Splat], part: ParsedPPart) -
     lows, highs = (0, -512, -512), (1023, 511, 511)
     deltas = None if part.base_delta is None else part.base_delta
     if part.light is not None:
-        gain = clamp(int(part.light[0]), -63, 64)
+        gain = clamp(int(part.light[0]), -255, 256)
         offsets = [4 * clamp(int(o), -255, 255) for o in part.light[1:]]
         for i, splat in enumerate(splats):
             if splat[8]:
-                _shine(splat, gain, offsets)
+                for c in range(3):
+                    splat[5 + c] += (gain * splat[5 + c] + 128 >> 8) + (offsets[c] if splat[8] == 1 else 0)
                 splats[i] = saturated(state.epoch, splat)
     for c in range(3):
         for index, sample in enumerate(state.base[c].reshape(-1).tolist()):
             if part.light is not None:
-                sample = clamp(sample + ((gain * sample >> 6) if c == 0 else 0) + offsets[c], lows[c], highs[c])
+                sample = clamp(sample + (gain * sample + 128 >> 8) + offsets[c], lows[c], highs[c])
             if deltas is not None:
                 delta = clamp(int(deltas[c].reshape(-1)[index]), -4095, 4095)
                 sample = clamp(sample + 8 * delta, lows[c], highs[c])
@@ -170,7 +171,7 @@ def _light_and_base(state: SplatState, splats: list[Splat], part: ParsedPPart) -
 
 
 def _shine(splat: Splat, gain: int, offsets: Sequence[int]) -> None:
-    """Gain and offsets on one splat."""
+    """A shift's gain and offsets on one splat."""
     splat[5] += gain * splat[5] >> 6
     if splat[8] == 1:
         for c in range(3):

@@ -121,28 +121,24 @@ export function applyPPart(state, part) {
   applyBirths(state, part);
 }
 
-/** @param {SplatState} state @param {Int32Array} light [4] luma gain, then Y, Cb, Cr offsets */
+/** @param {SplatState} state @param {Int32Array} light [4] gain, then Y, Cb, Cr offsets */
 export function applyLight(state, light) {
   const { splats, base } = state;
-  const gain = clamp(light[0], -63, 64);
-  const [luma, cb, cr] = [1, 2, 3].map((i) => 4 * clamp(light[i], -255, 255));
+  const gain = clamp(light[0], -255, 256);
+  const offsets = [1, 2, 3].map((i) => 4 * clamp(light[i], -255, 255));
   for (let at = 0; at < splats.length; at += FIELDS) {
     const kind = splats[at + 8];
     if (kind === KIND_DEAD) continue;
-    const shift = (gain * splats[at + 5]) >> 6;
-    if (kind === KIND_NORMALISED) {
-      splats[at + 5] = clamp(splats[at + 5] + shift + luma, -1024, 2047);
-      splats[at + 6] = clamp(splats[at + 6] + cb, -1024, 1023);
-      splats[at + 7] = clamp(splats[at + 7] + cr, -1024, 1023);
-    } else {
-      splats[at + 5] = clamp(splats[at + 5] + shift, -1024, 2047);
+    for (let c = 0; c < 3; c++) {
+      const color = splats[at + 5 + c];
+      const offset = kind === KIND_NORMALISED ? offsets[c] : 0;
+      splats[at + 5 + c] = clamp(color + ((gain * color + 128) >> 8) + offset, -1024, c === 0 ? 2047 : 1023);
     }
   }
   const size = base.length / 3;
-  for (let i = 0; i < size; i++) {
-    base[i] = clampBase(base[i] + ((gain * base[i]) >> 6) + luma, 0);
-    base[size + i] = clampBase(base[size + i] + cb, 1);
-    base[2 * size + i] = clampBase(base[2 * size + i] + cr, 2);
+  for (let i = 0; i < base.length; i++) {
+    const plane = Math.floor(i / size);
+    base[i] = clampBase(base[i] + ((gain * base[i] + 128) >> 8) + offsets[plane], plane);
   }
 }
 

@@ -27,7 +27,7 @@ export const BIRTH_FIELDS = 9;
  * @typedef {object} ParsedPPart
  * @property {number} part
  * @property {number} layer
- * @property {Int32Array | null} light [4] luma gain, then Y, Cb, Cr offsets
+ * @property {Int32Array | null} light [4] gain, then Y, Cb, Cr offsets
  * @property {Int32Array | null} baseDelta [3, bh, bw]
  * @property {Int32Array | null} affine [6] a, b, c, d, tx, ty
  * @property {boolean} affineShape
