@@ -31,6 +31,7 @@ class PFramePlan:
     sweeps: int = 3
     max_births: int = 12
     group_row_step: int = 1  # rows between those that trials of motion candidates look at
+    light: bool = True
     cell_affine: bool = True
     cell_shift: bool = True
     work: FrameWork | None = None  # bounds in work units; None: none
@@ -105,6 +106,7 @@ class PFrameEngine:
             max_births=plan.max_births,
             density=self._density(),
             group_row_step=plan.group_row_step,
+            light=plan.light,
             cell_affine=plan.cell_affine,
             cell_shift=plan.cell_shift,
             screen=plan.screen,
@@ -122,7 +124,7 @@ class PFrameEngine:
             trials=int(measured["trials"]),
             matrices=int(measured["matrices"]),
             squared_error=measured["squared_error"],
-            stages_ms={name: measured[f"{name}_ms"] for name in ("render", *_WORK_STAGES)},
+            stages_ms={name: measured[f"{name}_ms"] for name in ("render", "light", *_WORK_STAGES)},
             steps=_of_stages(int(measured[f"{name}_steps"]) for name in _WORK_STAGES),
             worked_ms=_of_stages(measured[f"{name}_worked_ms"] for name in _WORK_STAGES),
             cut=int(measured["cut"]),
@@ -130,8 +132,9 @@ class PFrameEngine:
         return commands, figures
 
     def store(self, state: SplatState) -> None:
-        """Write the splats and vectors that the engine holds now into a state of its epoch."""
+        """Write the splats, base and vectors that the engine holds now into a state of its epoch."""
         state.splats[...] = self._engine.splats()
+        state.base[...] = self._engine.samples().reshape(state.base.shape)
         state.vectors[...] = self._engine.vectors()
 
     def follow_tables(self, table_set: int) -> None:
@@ -152,6 +155,7 @@ def _commands(found: dict[str, object]) -> PCommands:
     any_on = any(bool(level.on.any()) for level in levels)
     shifts = [None if shift is None else ShiftLevel(shift) for shift in found["shifts"]]  # type: ignore[attr-defined]
     return PCommands(
+        light=None if found["light"] is None else _ints(found["light"]),
         cells=(levels[0], levels[1], levels[2], levels[3]) if any_on else None,
         shifts=(shifts[0], shifts[1]),
         update_slots=_ints(found["update_slots"]),

@@ -62,6 +62,8 @@ public:
     // Its luma, rounded to 0..255, into out [height, width].
     void luma(uint8_t* out) const;
 
+    // One plane of the target, [height, stride].
+    const float* target(int plane) const { return target_[current_][plane]; }
     const CanvasView& view() const { return view_; }
     const CountedKernels& kernels() const { return kernels_; }
     int width() const { return view_.width; }

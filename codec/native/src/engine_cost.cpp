@@ -15,7 +15,9 @@ const TableCost& find(const TableCosts& tables, const std::string& name) {
 }  // namespace
 
 PCosts::PCosts(const TableCosts& t)
-    : cell_on(find(t, "cell_on")),
+    : present(find(t, "present")),
+      light(find(t, "light")),
+      cell_on(find(t, "cell_on")),
       cell_any(find(t, "cell_any")),
       cell_vector(find(t, "cell_vector")),
       cell_affine_on(find(t, "cell_affine_on")),

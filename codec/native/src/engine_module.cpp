@@ -88,6 +88,10 @@ Encoded to_python(const PResult& r) {
             shifts.append(nb::none());
         else
             shifts.append(to_numpy(level.shifts, {static_cast<size_t>(level.rows), static_cast<size_t>(level.columns), 4}));
+    if (r.light.empty())
+        out["light"] = nb::none();
+    else
+        out["light"] = to_numpy(r.light, {4});
     out["cells"] = cells;
     out["shifts"] = shifts;
     out["update_slots"] = to_numpy(r.update_slots, {r.update_slots.size()});
@@ -96,6 +100,7 @@ Encoded to_python(const PResult& r) {
     out["births"] = to_numpy(r.births, {r.births.size() / 9, 9});
     Figures figures;
     figures["render_ms"] = r.render_ms;
+    figures["light_ms"] = r.light_ms;
     figures["cells_ms"] = r.cells_ms;
     figures["sweeps_ms"] = r.sweeps_ms;
     figures["births_ms"] = r.births_ms;
@@ -123,7 +128,7 @@ void load_p(PEngine& e, const Ints2& splats, const Ints3& vectors, const Ints3& 
 }
 
 Encoded encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2& lambda_map, float lambda_, int sweeps,
-                  int max_births, int density, int group_row_step, bool cell_affine, bool cell_shift, bool screen, int64_t units, const std::vector<int>& prices, int64_t cut,
+                  int max_births, int density, int group_row_step, bool light, bool cell_affine, bool cell_shift, bool screen, int64_t units, const std::vector<int>& prices, int64_t cut,
                   double clock_s) {
     check_map(lambda_map, e.canvas());
     std::vector<Flow> fields;
@@ -139,6 +144,7 @@ Encoded encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2&
     params.max_births = max_births;
     params.density = density;
     params.group_row_step = std::max(1, group_row_step);
+    params.light = light;
     params.cell_affine = cell_affine;
     params.cell_shift = cell_shift;
     params.screen = screen;
@@ -186,7 +192,7 @@ void bind_p(nb::module_& m) {
              "Weighted squared error of the state against the target, 0..255 scale.")
         .def("encode", &encode_p, nb::arg("flows"), nb::arg("lambda_map"), nb::arg("lambda_"), nb::arg("sweeps") = 3,
              nb::arg("max_births") = 12, nb::arg("density") = 2, nb::arg("group_row_step") = 1,
-             nb::arg("cell_affine") = true, nb::arg("cell_shift") = true, nb::arg("screen") = false,
+             nb::arg("light") = true, nb::arg("cell_affine") = true, nb::arg("cell_shift") = true, nb::arg("screen") = false,
              nb::arg("units") = 0, nb::arg("prices") = std::vector<int>(kWorkStages, 1), nb::arg("cut") = -1,
              nb::arg("clock_s") = 0.,
              "Encodes the target; returns the commands and figures. The state inside moves on with them.")
@@ -208,6 +214,10 @@ void bind_p(nb::module_& m) {
             },
             nb::arg("slot"), nb::arg("after").none(),
             "Change of squared error if a live splat became `after` (9 fields), or went (None).")
+        .def("propose_light", &PEngine::propose_light, nb::arg("lambda_"), nb::call_guard<nb::gil_scoped_release>(),
+             "Light that would be tried for the target at this lambda: gain, Y, Cb, Cr; all 0 for none.")
+        .def("samples", [](const PEngine& e) { return to_numpy(e.samples(), {e.samples().size()}); },
+             "The base's samples inside, flat [3 * bh * bw].")
         .def("splats", [](const PEngine& e) { return to_numpy(e.splats(), {e.splats().size() / kFields, static_cast<size_t>(kFields)}); },
              "The state inside, [slots, 9].")
         .def("vectors", [](const PEngine& e) {

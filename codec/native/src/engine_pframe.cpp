@@ -4,8 +4,10 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine_base.hpp"
 #include "engine_births.hpp"
 #include "engine_groups.hpp"
+#include "engine_light.hpp"
 #include "engine_sweep.hpp"
 
 namespace splatcall {
@@ -83,6 +85,12 @@ void PEngine::refresh_canvas() {
     frames_since_render_ = 0;
 }
 
+void PEngine::redraw() {
+    canvas_.set_base(base_picture(samples_, base_rows_, base_columns_, height_, width_).data());
+    canvas_valid_ = false;
+    refresh_canvas();
+}
+
 double PEngine::squared_error() {
     refresh_canvas();
     return canvas_.squared_error();
@@ -102,6 +110,14 @@ double PEngine::trial(int slot, const int32_t* after) {
     if (!after) return canvas_.kernels().trial(canvas_.view(), &now, nullptr);
     const Geometry then = make_geometry(after, height_);
     return canvas_.kernels().trial(canvas_.view(), &now, &then);
+}
+
+std::vector<int32_t> PEngine::propose_light(float lambda) {
+    refresh_canvas();
+    params_.lambda = lambda;
+    PResult unused;
+    const LightProposal proposal = LightSearch(*this, unused).propose();
+    return {proposal.light, proposal.light + 4};
 }
 
 float PEngine::lambda_at(int x_px, int y_px) const {
@@ -140,10 +156,12 @@ PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map,
     work_.begin(params.work, start);
     PResult result;
     refresh_canvas();
+    const auto rendered = Clock::now();
+    if (params.light) LightSearch(*this, result).run();
     measure_blocks(rise_);
     if (rest_error_.size() == rise_.size())
         for (size_t i = 0; i < rise_.size(); ++i) rise_[i] -= (1 + kNoiseShare) * rest_error_[i];
-    const auto rendered = Clock::now();
+    const auto lit = Clock::now();
     work_.enter(kCellStage, kCellShare);
     GroupSearch(*this, flows, result).run();
     const auto grouped = Clock::now();
@@ -159,7 +177,8 @@ PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map,
     measure_blocks(rest_error_);
     const auto born = Clock::now();
     result.render_ms = milliseconds(start, rendered);
-    result.cells_ms = milliseconds(rendered, grouped);
+    result.light_ms = milliseconds(rendered, lit);
+    result.cells_ms = milliseconds(lit, grouped);
     result.sweeps_ms = milliseconds(grouped, swept);
     result.births_ms = milliseconds(swept, born);
     result.squared_error = 0;

@@ -31,6 +31,7 @@ struct PParams {
     int max_births = 12;
     int density = 2;          // context that costs of updates assume, 1..3
     int group_row_step = 1;   // rows skipped in trials of candidates; accepted ones are tried on every row
+    bool light = true;
     bool cell_affine = true;
     bool cell_shift = true;
     WorkBudget work{};
@@ -49,10 +50,11 @@ struct ShiftLevelResult {
 };
 
 struct PResult {
+    std::vector<int32_t> light;  // gain, Y, Cb, Cr, or none
     CellLevelResult cells[kLevels];
     ShiftLevelResult shifts[kShiftLevels];
     std::vector<int32_t> update_slots, update_deltas, death_slots, births;  // [n], [n, 8], [m], [b, 9]
-    double cells_ms = 0, sweeps_ms = 0, births_ms = 0, render_ms = 0;
+    double light_ms = 0, cells_ms = 0, sweeps_ms = 0, births_ms = 0, render_ms = 0;
     int trials = 0, matrices = 0, unvisited = 0;  // unvisited: splats the budget left out in the first sweep
     double squared_error = 0;
     int64_t steps[kWorkStages] = {};     // of the work that the budget counts, by stage
@@ -87,12 +89,16 @@ public:
     // `fields` (9 values), or went (null).
     QuadraticModel model(int slot);
     double trial(int slot, const int32_t* after);
+    // Light that would be tried for the target at this lambda: gain, Y, Cb, Cr.
+    std::vector<int32_t> propose_light(float lambda);
 
     const std::vector<int32_t>& splats() const { return splats_; }
     const std::vector<int32_t>& vectors() const { return vectors_; }
+    const std::vector<int32_t>& samples() const { return samples_; }
     const Canvas& canvas() const { return canvas_; }
 
 private:
+    friend class LightSearch;
     friend class GroupSearch;
     friend class Sweep;
     friend class BirthSearch;
@@ -108,6 +114,8 @@ private:
     int column_of(Fields f, int cell_px) const;
     int row_of(Fields f, int cell_px) const;
     void refresh_canvas();
+    // Draws the base anew, from its samples, and all splats.
+    void redraw();
     // Squared error of every 16 px block.
     void measure_blocks(std::vector<float>& out) const;
     // Rise of the error since the last frame was done, over a square of whole 16 px blocks.
