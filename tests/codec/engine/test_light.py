@@ -54,7 +54,9 @@ def test_gain_is_found_beside_outliers() -> None:
     assert weights[60:].mean() > 0.7
 
 
-def encode_light(state: SplatState, rgb: npt.NDArray[np.uint8], light: bool = True) -> tuple[IntArray | None, SplatState]:
+def encode_light(
+    state: SplatState, rgb: npt.NDArray[np.uint8], light: bool = True
+) -> tuple[IntArray | None, SplatState]:
     """Return the light that a frame takes, at a lambda at which nothing else pays much, and the state it leaves."""
     engine = PFrameEngine(EPOCH, 1)
     engine.load(state)
