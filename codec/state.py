@@ -23,6 +23,7 @@ from codec.quantize import (
 )
 from codec.slots import birth_block_guess, deal_slots
 from codec.types import (
+    BLOCK_FILL,
     BLOCK_SLOTS,
     CELL_LEVELS_PX,
     EPOCH_MODULUS,
@@ -43,9 +44,12 @@ from codec.types import (
 __all__ = [
     "affine_moved",
     "apply_frame",
+    "apply_shared",
     "base_changed",
     "births_placed",
+    "bulk_placed",
     "cells_moved",
+    "known_splats",
     "light_on_base",
     "light_on_splats",
     "midpoint_splats",
@@ -122,10 +126,13 @@ def _apply_key_part(state: SplatState, part: ParsedKeyPart, known: IntArray | No
 
 
 def _apply_p_part(state: SplatState, part: ParsedPPart) -> None:
-    """Apply one part: what is shared (part 0 only), updates, deaths, births."""
-    if part.part == 0:
-        _apply_shared(state, part)
+    """Apply one part: what is shared and new splats in bulk (part 0 only), updates, deaths, births."""
     splats = state.splats
+    if part.part == 0:
+        apply_shared(state, part)
+    if part.bulk is not None:
+        slots, grown = bulk_placed(state, part.bulk)
+        splats[slots, :8], splats[slots, 8] = grown, KIND_NORMALISED
     if len(part.update_slots):
         splats[part.update_slots] = updated(state.epoch, splats[part.update_slots], part.update_deltas)
     splats[part.death_slots] = 0
@@ -134,8 +141,27 @@ def _apply_p_part(state: SplatState, part: ParsedPPart) -> None:
         splats[slots] = born
 
 
-def _apply_shared(state: SplatState, part: ParsedPPart) -> None:
-    """Apply light, base deltas, affine, cells and shifts."""
+def known_splats(state: SplatState, layer: int) -> IntArray:
+    """Return the live splats [m, 9] of the normalised kind in layers 0 to `layer`: others are predicted from them."""
+    first, blocks = state.epoch.layer_range(layer)
+    splats = state.splats[: (first + blocks) * BLOCK_SLOTS]
+    return splats[splats[:, 8] == KIND_NORMALISED]
+
+
+def bulk_placed(state: SplatState, part: ParsedKeyPart) -> tuple[IntArray, IntArray]:
+    """Return the slots [n] that new splats find, dead ones that key frames fill, and their values [n, 8]."""
+    epoch = state.epoch
+    known = known_splats(state, part.layer)
+    fields = key_values(epoch, state.base, part.classes, part.tile_rows, part.fields, part.residuals, known)
+    order, _ = deal_slots(epoch, part.first_block, fields)
+    first, blocks = epoch.layer_range(part.layer)
+    slots = np.arange(part.first_block * BLOCK_SLOTS, (first + blocks) * BLOCK_SLOTS, dtype=np.int32)
+    free = slots[(slots % BLOCK_SLOTS < BLOCK_FILL) & (state.splats[slots, 8] == KIND_DEAD)][: len(order)]
+    return free, fields[order[: len(free)]]
+
+
+def apply_shared(state: SplatState, part: ParsedPPart) -> None:
+    """Apply light, base deltas, affine, cells and shifts in place."""
     epoch = state.epoch
     live = state.splats[:, 8].nonzero()[0]
     splats = state.splats[live]

@@ -26,6 +26,7 @@ __all__ = [
     "FrameWork",
     "IntArray",
     "KeyCommands",
+    "KeyLayout",
     "PCommands",
     "ParsedCells",
     "ParsedFrame",
@@ -183,6 +184,8 @@ class PCommands:
     death_slots: IntArray = field(default_factory=lambda: np.zeros(0, np.int32))  # [m] ascending
     births: IntArray = field(default_factory=lambda: np.zeros((0, FIELDS), np.int32))
     # [b, 9] block, kind, x px, y px, size 0..7, Y, Cb, Cr in steps, 0
+    bulk: IntArray = field(default_factory=lambda: np.zeros((0, 8), np.int32))  # [n, 8] new splats on the key lattice
+    bulk_block: int = 0  # where the first of them looks for a slot
 
 
 @dataclass
@@ -218,6 +221,20 @@ class ParsedKeyPart:
 
 
 @dataclass
+class KeyLayout:
+    """A key part as its planes see it; for decoding, one that holds nothing yet."""
+
+    first_cell: int
+    cells: int
+    first_block: int
+    exponents: IntArray  # [5] tile exponent of each class, less 3; 5 where the class is empty
+    counts: list[IntArray]  # of each class, splats in each tile [rows, columns]
+    places: IntArray  # [n, 2] columns ox, oy inside of the tile, in steps
+    scales: IntArray  # [n] l less the reference of its class
+    residuals: IntArray  # [n, 5] e1, e2, Y, Cb, Cr
+
+
+@dataclass
 class ParsedPPart:
     """One part of a P-frame."""
 
@@ -229,6 +246,8 @@ class ParsedPPart:
     affine_shape: bool = False
     cells: tuple[ParsedCells, ParsedCells, ParsedCells, ParsedCells] | None = None
     shifts: tuple[ShiftLevel | None, ShiftLevel | None] = (None, None)
+    bulk: ParsedKeyPart | None = None  # new splats
+    bulk_layout: KeyLayout | None = None  # the same, for an encoder
     first_block: int = 0
     blocks: int = 0
     update_slots: IntArray = field(default_factory=lambda: np.zeros(0, np.int32))  # [n] ascending

@@ -7,7 +7,7 @@ import numpy as np
 
 from codec.bitstream.entropy import PlaneDecoder, PlaneEncoder
 from codec.bitstream.header import MAX_PART_BYTES, MAX_PARTS, FrameHeader, serialize_header
-from codec.bitstream.key_syntax import KeyLayout, code_key_part, empty_layout, layout_key_part
+from codec.bitstream.key_syntax import code_key_part, empty_layout, layout_key_part
 from codec.errors import StreamStateError
 from codec.prediction import key_residuals
 from codec.quantize import dequantize_base, key_steps, saturate_splats, size_class
@@ -19,10 +19,11 @@ from codec.types import (
     EpochRecord,
     IntArray,
     KeyCommands,
+    KeyLayout,
     ParsedKeyPart,
 )
 
-__all__ = ["parse_key_part", "serialize_key"]
+__all__ = ["check_lattice", "layout_splats", "parse_key_part", "serialize_key"]
 
 _GUESSED_BITS = 34.0  # of a splat, before any part has been coded
 _LEAST_BITS = 20.0  # of a splat: more than a part holds at these are not tried
@@ -80,6 +81,11 @@ def _check_commands(epoch: EpochRecord, commands: KeyCommands) -> None:
             f"expected splats [n, 8] and base levels {epoch.base_shape},"
             f" got {splats.shape} and {commands.base_levels.shape}"
         )
+    check_lattice(epoch, splats)
+
+
+def check_lattice(epoch: EpochRecord, splats: IntArray) -> None:
+    """Raise StreamStateError unless splats [n, 8] are on the key lattice and inside of the grid of 64 px cells."""
     if not len(splats):
         return
     off_lattice = (splats % key_steps(epoch, size_class(splats[:, 2]))).any(axis=1)

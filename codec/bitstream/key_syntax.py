@@ -1,7 +1,5 @@
 """The planes of a key part, in their order (SPEC section 5); written once for encoding and decoding."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from codec.bitstream.entropy import PlaneCoder
@@ -9,29 +7,15 @@ from codec.errors import BitstreamError
 from codec.prediction import KEY_SCALE_REFERENCE, base_levels, base_residuals
 from codec.quantize import SIZE_CLASSES, size_class
 from codec.slots import KEY_CELL_PX, cell_ranks
-from codec.types import BLOCK_FILL, BoolArray, EpochRecord, IntArray, ParsedKeyPart
+from codec.types import BLOCK_FILL, BoolArray, EpochRecord, IntArray, KeyLayout, ParsedKeyPart
 
-__all__ = ["KeyLayout", "code_key_part", "empty_layout", "layout_key_part"]
+__all__ = ["code_key_part", "empty_layout", "layout_key_part"]
 
 _MIN_EXPONENT, _MAX_EXPONENT = 3, 6  # tiles of 8 to 64 px
 _EMPTY_CLASS = 5  # coded instead of a tile exponent
 _COUNT_ESCAPE = 10
 _NEIGHBOUR_CLASSES = np.array([0, 1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 5], np.int32)  # by 2 up + upright + upleft
 _COARSER_CLASSES = np.array([0, 1, 1, 2, 2, 2, 2, 3], np.int32)  # by splats of coarser classes in the 64 px cell
-
-
-@dataclass
-class KeyLayout:
-    """A key part as its planes see it; for decoding, one that holds nothing yet."""
-
-    first_cell: int
-    cells: int
-    first_block: int
-    exponents: IntArray  # [5] tile exponent of each class, less 3; 5 where the class is empty
-    counts: list[IntArray]  # of each class, splats in each tile [rows, columns]
-    places: IntArray  # [n, 2] columns ox, oy inside of the tile, in steps
-    scales: IntArray  # [n] l less the reference of its class
-    residuals: IntArray  # [n, 5] e1, e2, Y, Cb, Cr
 
 
 def _tile_entropy_bits(tiles: IntArray, tile_count: int) -> float:

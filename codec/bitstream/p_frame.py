@@ -8,10 +8,12 @@ import numpy.typing as npt
 
 from codec.bitstream.entropy import PlaneCoder, PlaneDecoder, PlaneEncoder
 from codec.bitstream.header import MAX_PART_BYTES, MAX_PARTS, FrameHeader, serialize_header
+from codec.bitstream.key_frame import check_lattice, layout_splats
 from codec.bitstream.syntax import code_births, code_block_range, code_shared, code_updates
 from codec.errors import StreamStateError
 from codec.prediction import cell_residuals
 from codec.slots import birth_block_guess
+from codec.state import apply_shared, known_splats
 from codec.types import (
     BLOCK_SLOTS,
     EPOCH_MODULUS,
@@ -106,6 +108,7 @@ def _check_commands(epoch: EpochRecord, commands: PCommands) -> None:
         raise StreamStateError("a slot is updated or dies twice in one frame")
     if commands.update_deltas.shape != (len(commands.update_slots), 8):
         raise StreamStateError(f"expected {len(commands.update_slots)} x 8 deltas, got {commands.update_deltas.shape}")
+    check_lattice(epoch, commands.bulk)
     births = commands.births
     if births.ndim != 2 or births.shape[1] != FIELDS:
         raise StreamStateError(f"expected births of shape [b, {FIELDS}], got {births.shape}")
@@ -138,7 +141,7 @@ def _whole_part(state: SplatState, commands: PCommands) -> ParsedPPart:
         for level in commands.shifts
     )
     changes = commands.update_deltas.any(axis=1)
-    return ParsedPPart(
+    part = ParsedPPart(
         part=0,
         layer=0,
         light=_unless_zero(commands.light),
@@ -151,6 +154,13 @@ def _whole_part(state: SplatState, commands: PCommands) -> ParsedPPart:
         update_deltas=commands.update_deltas[changes].astype(np.int32),
         death_slots=commands.death_slots.astype(np.int32),
     )
+    if len(commands.bulk):
+        after = state.copy()
+        apply_shared(after, part)
+        part.bulk_layout = layout_splats(
+            state.epoch, commands.bulk_block, commands.bulk, after.base, known_splats(after, 0)
+        )
+    return part
 
 
 def _for_blocks(epoch: EpochRecord, whole: ParsedPPart, births: IntArray, first: int, blocks: int) -> ParsedPPart:

@@ -7,6 +7,7 @@ the stream holds: so every function here takes a part that is filled or one with
 import numpy as np
 
 from codec.bitstream.entropy import Contexts, PlaneCoder
+from codec.bitstream.key_syntax import code_key_part, empty_layout
 from codec.bitstream.tables import cost_tables
 from codec.errors import BitstreamError
 from codec.types import (
@@ -27,7 +28,7 @@ from codec.types import (
 
 __all__ = ["code_births", "code_block_range", "code_shared", "code_updates"]
 
-_PRESENT_FLAGS, _RESERVED_FLAGS = 8, 2
+_PRESENT_FLAGS, _RESERVED_FLAGS = 8, 1
 _MEAN_BIT, _SHAPE_BIT, _LUMA_BIT, _CHROMA_BIT = 8, 4, 2, 1
 _DENSITIES = 4
 _SLOT_MEMORY = 4  # slots before this one that its flag's context looks at
@@ -40,13 +41,15 @@ def _zeros(*shape: int) -> IntArray:
 
 
 def code_shared(coder: PlaneCoder, epoch: EpochRecord, part: ParsedPPart) -> None:
-    """Code the commands of part 0 that touch the whole state."""
-    commands = (part.light, part.base_delta, part.affine, part.cells, *part.shifts)
+    """Code the commands of part 0: those that touch the whole state, and new splats in bulk."""
+    commands = (part.light, part.base_delta, part.affine, part.cells, *part.shifts, part.bulk_layout)
     flags = np.array([command is not None for command in commands] + [False] * _RESERVED_FLAGS, np.int32)
     flags = coder.table("present", np.arange(_PRESENT_FLAGS), flags)
     if flags[-_RESERVED_FLAGS:].any():
         raise BitstreamError(f"reserved flags must be 0, got {flags[-_RESERVED_FLAGS:].tolist()}")
-    has_light, has_base, has_affine, has_cells, *has_shifts = (bool(flag) for flag in flags[:-_RESERVED_FLAGS])
+    has_light, has_base, has_affine, has_cells, *has_shifts, has_bulk = (
+        bool(flag) for flag in flags[:-_RESERVED_FLAGS]
+    )
     if has_light:
         part.light = coder.ints("light", np.arange(4), _zeros(4) if part.light is None else part.light)
     if has_base:
@@ -63,6 +66,8 @@ def code_shared(coder: PlaneCoder, epoch: EpochRecord, part: ParsedPPart) -> Non
         for level, (has, shift) in enumerate(zip(has_shifts, part.shifts, strict=True))
     ]
     part.shifts = shifts[0], shifts[1]
+    if has_bulk:
+        part.bulk = code_key_part(coder, epoch, False, part.layer, None, part.bulk_layout or empty_layout())
 
 
 def _code_cells(

@@ -66,6 +66,10 @@ def random_commands(rng: Random, state: SplatState, spread: float = 2.0, limit: 
         commands.shifts = random_shifts(rng, epoch, limit)
     if rng.random() < 0.5:
         commands.births = random_births(rng, epoch, int(rng.integers(0, min(40, epoch.slots))), limit)
+    if rng.random() < 0.5:
+        commands.bulk_block = int(rng.integers(0, epoch.blocks))
+        most = min(60, 26 * (epoch.layer_range(0)[1] - commands.bulk_block))
+        commands.bulk = random_key(rng, epoch, int(rng.integers(0, max(most, 0) + 1))).splats
     return commands
 
 

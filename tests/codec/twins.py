@@ -143,6 +143,7 @@ def apply_p_part(state: SplatState, part: ParsedPPart) -> None:
         _affine(epoch, splats, part)
         _cells(state, splats, part)
         _shifts(epoch, splats, part)
+        _bulk(state, splats, part)
     _updates(epoch, splats, part)
     _births(state, splats, part)
     state.splats[:] = splats
@@ -251,8 +252,37 @@ def _shifts(epoch: EpochRecord, splats: list[Splat], part: ParsedPPart) -> None:
                 splats[i] = saturated(epoch, splat)
 
 
-def _updates(epoch: EpochRecord, splats: list[Splat], part: ParsedPPart) -> None:
+def _bulk(state: SplatState, splats: list[Splat], part: ParsedPPart) -> None:
     """Step 6."""
+    if part.bulk is None:
+        return
+    epoch, bulk = state.epoch, part.bulk
+    end = 32 * sum(epoch.layers[: part.layer + 1])
+    known = [splat for splat in splats[:end] if splat[8] == 1]
+    made = key_values(epoch, state.base, bulk.classes, bulk.tile_rows, bulk.fields, bulk.residuals, known)
+    rank, bits = _cell_ranks(epoch), 6
+
+    def place(splat: Splat) -> tuple[int, ...]:
+        x, y = splat[0] >> 4, splat[1] >> 4
+        return rank[y // 64, x // 64], hilbert(bits, x % 64, y % 64), *splat
+
+    free = [slot for slot in range(32 * bulk.first_block, end) if slot % 32 < 26 and splats[slot][8] == 0]
+    for slot, splat in zip(free, sorted(made, key=place), strict=False):
+        splats[slot] = [*splat, 1]
+
+
+def _cell_ranks(epoch: EpochRecord) -> dict[tuple[int, int], int]:
+    """Ranks of the 64 px cells by row and column."""
+    rows, columns = -(-epoch.height_px // 64), -(-epoch.width_px // 64)
+    bits = 0
+    while 1 << bits < max(rows, columns):
+        bits += 1
+    cells = sorted((hilbert(bits, c, r), r, c) for r in range(rows) for c in range(columns))
+    return {(r, c): place for place, (_, r, c) in enumerate(cells)}
+
+
+def _updates(epoch: EpochRecord, splats: list[Splat], part: ParsedPPart) -> None:
+    """Step 7."""
     e = epoch.steps
     steps = (e.mean, e.mean, e.shape, e.shape, e.shape, e.luma, e.chroma, e.chroma)
     for slot, deltas in zip(part.update_slots.tolist(), part.update_deltas.tolist(), strict=True):
@@ -265,16 +295,11 @@ def _updates(epoch: EpochRecord, splats: list[Splat], part: ParsedPPart) -> None
 
 
 def _births(state: SplatState, splats: list[Splat], part: ParsedPPart) -> None:
-    """Step 7."""
+    """Step 8."""
     epoch = state.epoch
-    rows, columns = -(-epoch.height_px // 64), -(-epoch.width_px // 64)
-    bits = 0
-    while 1 << bits < max(rows, columns):
-        bits += 1
-    cells = sorted((hilbert(bits, c, r), r, c) for r in range(rows) for c in range(columns))
-    rank = {(r, c): place for place, (_, r, c) in enumerate(cells)}
+    rank = _cell_ranks(epoch)
     for delta, kind, x, y, size, *color, _ in part.births.tolist():
-        guess = rank[y // 64, x // 64] * part.blocks // len(cells)
+        guess = rank[y // 64, x // 64] * part.blocks // len(rank)
         block = part.first_block + (guess + delta) % part.blocks
         free = [slot for slot in range(32 * block, 32 * block + 32) if splats[slot][8] == 0]
         if not free:

@@ -295,6 +295,26 @@ def p_split() -> Stream:
     return stream
 
 
+def p_bulk() -> Stream:
+    """P-frames with new splats in bulk: alone, with other commands, more than the blocks have room for, in layers."""
+    rng = np.random.default_rng(10)
+    about = "P-frames with new splats in bulk; picture"
+    stream = Stream("p_bulk", about, small_epoch(10, layers=(7, 4)), 1.5)
+    epoch = stream.epoch
+    stream.key(random_key(rng, epoch, 60), layers=(np.arange(60) % 4 == 0).astype(np.int32))
+    stream.p(PCommands(bulk=random_key(rng, epoch, 40).splats, bulk_block=2))
+    everything = random_updates(rng, stream.state, 60, 2)
+    everything.light = np.array([-2, 3, 0, 1], np.int32)
+    everything.base_delta = integers(rng, -3, 3, *epoch.base_shape)
+    everything.cells = random_cells(rng, epoch, 4, 0.5, 5)
+    everything.bulk = random_key(rng, epoch, 30).splats
+    everything.births = random_births(rng, epoch, 8, 9)
+    stream.p(everything, hashed=True, max_part_bytes=500)
+    stream.p(PCommands(bulk=random_key(rng, epoch, 104).splats, bulk_block=3))
+    stream.p(random_updates(rng, stream.state, 60, 2))
+    return stream
+
+
 def p_midpoint() -> Stream:
     """P-frames that ask for a midpoint."""
     rng = np.random.default_rng(6)
@@ -365,6 +385,7 @@ STREAMS: tuple[Callable[[], Stream], ...] = (
     key_odd,
     p_commands,
     p_split,
+    p_bulk,
     p_midpoint,
     layered,
     extremes,

@@ -36,7 +36,7 @@ export function parsePart(bytes, epoch, tables) {
   }
   const planes = new PlaneDecoder(tableSet(tables, header.tableSet), bytes.subarray(header.bodyAt));
   if (header.kind === 'key') {
-    return { header, key: parseKeyPart(planes, epoch, header.part, header.layer), p: null };
+    return { header, key: parseKeyPart(planes, epoch, header.layer, header.part === 0), p: null };
   }
   return { header, key: null, p: parsePPart(planes, epoch, header) };
 }

@@ -14,9 +14,8 @@ const COUNT_ESCAPE = 10;
 const EMPTY_CLASS = 5;
 
 /**
- * One part of a key frame, in coded order.
+ * One part of a key frame, or a P-frame's new splats, in coded order.
  * @typedef {object} ParsedKeyPart
- * @property {number} part
  * @property {number} layer
  * @property {Int32Array | null} baseLevels [3, bh, bw], part 0 only
  * @property {number} firstBlock
@@ -33,11 +32,11 @@ export function checkCount(count, limit, what) {
 
 /**
  * Parse one part of a key frame.
- * @param {PlaneDecoder} planes @param {EpochRecord} epoch @param {number} part @param {number} layer
+ * @param {PlaneDecoder} planes @param {EpochRecord} epoch @param {number} layer @param {boolean} withBase as part 0 of a key frame
  * @returns {ParsedKeyPart}
  */
-export function parseKeyPart(planes, epoch, part, layer) {
-  const levels = part === 0 ? parseBase(planes, epoch) : null;
+export function parseKeyPart(planes, epoch, layer, withBase) {
+  const levels = withBase ? parseBase(planes, epoch) : null;
   const [firstCell, cells, firstBlock] = planes.wides(WIDE_INDICES, 3);
   const columns = Math.ceil(epoch.widthPx / KEY_CELL_PX);
   const rows = Math.ceil(epoch.heightPx / KEY_CELL_PX);
@@ -52,7 +51,7 @@ export function parseKeyPart(planes, epoch, part, layer) {
   const capacity = (endBlock - firstBlock) * BLOCK_FILL;
   const places = parseKeyPlaces(planes, epoch, inPart, columns, capacity);
   const residuals = parseKeyResiduals(planes, places.classes);
-  return { part, layer, baseLevels: levels, firstBlock, ...places, residuals };
+  return { layer, baseLevels: levels, firstBlock, ...places, residuals };
 }
 
 /** The base's levels, plane by plane. @param {PlaneDecoder} planes @param {EpochRecord} epoch @returns {Int32Array} [3, bh, bw] */

@@ -1,7 +1,7 @@
 // The integer state of a stream, the commands applied to it, and its hash (SPEC sections 1.2 and 6.1). Twin of codec/state.py.
 // Every command has a defined effect on any state: values saturate, dead slots change by births only.
 
-import { BLOCK_SLOTS, CELL_LEVELS_PX, SHIFT_LEVELS_PX } from './epoch.js';
+import { BLOCK_FILL, BLOCK_SLOTS, CELL_LEVELS_PX, layerRange, SHIFT_LEVELS_PX } from './epoch.js';
 import { baseColorsAt, cellVectors, keyValues } from './prediction.js';
 import {
   BASE_DELTA_STEP, BIRTH_SCALES, clamp, clampBase, DELTA_LIMIT, fieldLimits, FIELDS, KEY_BASE_STEPS, KIND_DEAD,
@@ -77,10 +77,10 @@ export function applyFrame(state, frame, tables) {
     let known = new Int32Array(0);
     for (const part of frame.keyParts) {
       const values = applyKeyPart(state, part, tables.keyWeights, known);
-      if (part.part === 0) known = values;
+      if (part.baseLevels) known = values;
     }
   } else {
-    for (const part of frame.pParts) applyPPart(state, part);
+    for (const part of frame.pParts) applyPPart(state, part, tables.keyWeights);
   }
   state.frameNumber = unwrapNumber(frame.number, state.frameNumber);
 }
@@ -107,8 +107,8 @@ export function applyKeyPart(state, part, keyWeights, known) {
   return values;
 }
 
-/** @param {SplatState} state @param {ParsedPPart} part */
-export function applyPPart(state, part) {
+/** @param {SplatState} state @param {ParsedPPart} part @param {number[][]} keyWeights */
+export function applyPPart(state, part, keyWeights) {
   if (part.light) applyLight(state, part.light);
   if (part.baseDelta) applyBaseDelta(state, part.baseDelta);
   if (part.affine) applyAffine(state, part.affine, part.affineShape);
@@ -116,9 +116,39 @@ export function applyPPart(state, part) {
   part.shifts.forEach((shifts, level) => {
     if (shifts) applyShifts(state, shifts, SHIFT_LEVELS_PX[level]);
   });
+  if (part.bulk) applyBulk(state, part.bulk, keyWeights);
   applyUpdates(state, part.updateSlots, part.updateDeltas);
   applyDeaths(state, part.deathSlots);
   applyBirths(state, part);
+}
+
+/** Live splats of kind 1 before the end of a layer. @param {SplatState} state @param {number} layer @returns {Int32Array} [m, 8] */
+function knownSplats({ splats, epoch }, layer) {
+  const [first, blocks] = layerRange(epoch, layer);
+  const known = [];
+  for (let at = 0; at < (first + blocks) * BLOCK_SLOTS * FIELDS; at += FIELDS) {
+    if (splats[at + 8] === KIND_NORMALISED) known.push(...splats.subarray(at, at + 8));
+  }
+  return Int32Array.from(known);
+}
+
+/**
+ * New splats take the dead slots of a key frame's share of the blocks from the part's first on.
+ * @param {SplatState} state @param {ParsedKeyPart} part @param {number[][]} keyWeights
+ */
+export function applyBulk(state, part, keyWeights) {
+  const { splats, epoch } = state;
+  const values = keyValues(state, part, keyWeights, knownSplats(state, part.layer));
+  const { order } = dealSlots(epoch, part.firstBlock, values);
+  const [first, blocks] = layerRange(epoch, part.layer);
+  const end = (first + blocks) * BLOCK_SLOTS;
+  let slot = part.firstBlock * BLOCK_SLOTS;
+  for (const i of order) {
+    while (slot < end && (slot % BLOCK_SLOTS >= BLOCK_FILL || splats[slot * FIELDS + 8] !== KIND_DEAD)) slot += 1;
+    if (slot >= end) return;
+    splats.set(values.subarray(8 * i, 8 * i + 8), slot * FIELDS);
+    splats[slot * FIELDS + 8] = KIND_NORMALISED;
+  }
 }
 
 /** @param {SplatState} state @param {Int32Array} light [4] gain, then Y, Cb, Cr offsets */

@@ -3,7 +3,7 @@
 import { BitstreamError } from './errors.js';
 import { BLOCK_FILL, BLOCK_SLOTS, CELL_LEVELS_PX, layerRange, SHIFT_LEVELS_PX } from './epoch.js';
 import { WIDE_BIRTHS, WIDE_INDICES } from './entropy.js';
-import { checkCount } from './key_syntax.js';
+import { checkCount, parseKeyPart } from './key_syntax.js';
 
 /** @typedef {import('./entropy.js').PlaneDecoder} PlaneDecoder */
 /** @typedef {import('./epoch.js').EpochRecord} EpochRecord */
@@ -33,6 +33,7 @@ export const BIRTH_FIELDS = 9;
  * @property {boolean} affineShape
  * @property {ParsedCells[] | null} cells by level
  * @property {(Int32Array | null)[]} shifts by level: [rows, columns, 4] gain, Y, Cb, Cr
+ * @property {import('./key_syntax.js').ParsedKeyPart | null} bulk new splats
  * @property {number} firstBlock
  * @property {number} blocks
  * @property {Int32Array} updateSlots [n] ascending
@@ -48,7 +49,7 @@ export const BIRTH_FIELDS = 9;
  * @returns {ParsedPPart}
  */
 export function parsePPart(planes, epoch, { part, layer, split }) {
-  const shared = part === 0 ? parseShared(planes, epoch) : NO_SHARED;
+  const shared = part === 0 ? parseShared(planes, epoch, layer) : NO_SHARED;
   let [firstBlock, blocks] = layerRange(epoch, layer);
   if (split) {
     const [layerFirst, layerBlocks] = [firstBlock, blocks];
@@ -63,17 +64,17 @@ export function parsePPart(planes, epoch, { part, layer, split }) {
 }
 
 /**
- * @typedef {Pick<ParsedPPart, 'light' | 'baseDelta' | 'affine' | 'affineShape' | 'cells' | 'shifts'>} Shared
+ * @typedef {Pick<ParsedPPart, 'light' | 'baseDelta' | 'affine' | 'affineShape' | 'cells' | 'shifts' | 'bulk'>} Shared
  */
 
 /** @type {Shared} */
-const NO_SHARED = { light: null, baseDelta: null, affine: null, affineShape: false, cells: null, shifts: [null, null] };
+const NO_SHARED = { light: null, baseDelta: null, affine: null, affineShape: false, cells: null, shifts: [null, null], bulk: null };
 const INDICES = Uint8Array.from({ length: 8 }, (_, i) => i);
 
-/** @param {PlaneDecoder} planes @param {EpochRecord} epoch @returns {Shared} */
-function parseShared(planes, epoch) {
+/** @param {PlaneDecoder} planes @param {EpochRecord} epoch @param {number} layer @returns {Shared} */
+function parseShared(planes, epoch, layer) {
   const present = planes.symbols('present', 8, INDICES);
-  if (present[6] || present[7]) throw new BitstreamError('P part: reserved commands are present');
+  if (present[7]) throw new BitstreamError('P part: reserved commands are present');
   const light = present[0] ? planes.ints('light', 4, INDICES) : null;
   const baseDelta = present[1] ? parseBaseDelta(planes, epoch) : null;
   const affine = present[2] ? planes.ints('affine', 6, INDICES) : null;
@@ -81,7 +82,8 @@ function parseShared(planes, epoch) {
   const cells = present[3] ? parseCells(planes, epoch) : null;
   const shift64 = present[4] ? parseShifts(planes, epoch, 0) : null;
   const shift32 = present[5] ? parseShifts(planes, epoch, 1) : null;
-  return { light, baseDelta, affine, affineShape, cells, shifts: [shift64, shift32] };
+  const bulk = present[6] ? parseKeyPart(planes, epoch, layer, false) : null;
+  return { light, baseDelta, affine, affineShape, cells, shifts: [shift64, shift32], bulk };
 }
 
 /** @param {PlaneDecoder} planes @param {EpochRecord} epoch @returns {Int32Array} [3, bh, bw] */

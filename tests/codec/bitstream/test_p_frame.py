@@ -16,7 +16,7 @@ from codec.state import apply_frame, state_hash
 from codec.types import EpochRecord, PCommands, SplatState
 from tests.codec.random_states import equal, keyed_state, noise_state, random_commands, random_epoch
 from tests.codec.twins import apply_p_part
-from tests.vectors.generate import random_births, random_cells, random_updates
+from tests.vectors.generate import random_births, random_cells, random_key, random_updates
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -86,6 +86,40 @@ def test_no_other_table_set_makes_a_frame_shorter(seed: int, likely_set: int) ->
         assert len(chosen) <= 1.01 * len(other) + 2  # the density was chosen by the likely set
     split = serialize_p(state, 9, commands, None, max_part_bytes=150, likely_set=likely_set)
     assert {parse_header(part).table_set for part in split} == {parse_header(chosen).table_set}
+
+
+def test_bulk_is_predicted_from_the_state_it_joins() -> None:
+    rng = np.random.default_rng(11)
+    epoch = EpochRecord(1, 200, 130, (30, 1), (20,))
+    state = keyed_state(rng, epoch, 200)
+    near = state.splats[state.splats[:, 8] == 1][::3, :8].copy()
+    near[:, :2] = (near[:, :2] + 32) // 32 * 32 % (16 * 130) // 32 * 32
+    sizes = []
+    for before in (state, SplatState.empty(epoch)):
+        parts = serialize_p(before, 1, PCommands(bulk=near, bulk_block=8), max_part_bytes=9000)
+        after = before.copy()
+        apply_frame(after, parse_frame(parts, epoch))
+        kept = after.splats[(after.splats[:, 8] == 1) & (before.splats[:, 8] == 0)]
+        assert sorted(kept[:, :8].tolist()) == sorted(near.tolist())
+        sizes.append(len(parts[0]))
+    assert sizes[0] < sizes[1]
+
+
+def test_bulk_fills_the_slots_that_key_frames_fill_and_no_more() -> None:
+    rng = np.random.default_rng(12)
+    epoch = EpochRecord(1, 200, 130, (30, 1), (6,))
+    state = keyed_state(rng, epoch, 100)
+    parts = serialize_p(state, 1, PCommands(bulk=random_key(rng, epoch, 100).splats, bulk_block=2), max_part_bytes=9000)
+    apply_frame(state, parse_frame(parts, epoch))
+    live = state.splats[:, 8].reshape(-1, 32)
+    assert live.sum(axis=1).tolist() == [26] * 6
+    assert not live[:, 26:].any()
+    before = state.splats.copy()
+    apply_frame(state, parse_frame(parts, epoch))
+    assert equal(state.splats, before)
+    off = random_key(rng, epoch, 3).splats + 1
+    with pytest.raises(StreamStateError, match="off the key lattice"):
+        serialize_p(state, 2, PCommands(bulk=off))
 
 
 @given(seeds)
