@@ -70,9 +70,14 @@ def _run_speed(arguments: argparse.Namespace) -> int:
 
 def _run_rd(arguments: argparse.Namespace) -> int:
     from codec.bench.metrics import METRICS
-    from codec.bench.rd import RdOptions, measure_rd
+    from codec.bench.rd import RdOptions, RdResult, measure_rd
     from codec.bench.rd_plot import plot_rd
+    from codec.bench.rd_points import PointCache
     from codec.bench.rd_report import print_rd, rd_json
+    from codec.bench.stills import measure_stills, stills_table
+
+    if arguments.clips is None and arguments.stills is None:
+        raise MediaError("expected --clips DIR, --stills DIR or both")
 
     for path in filter(None, (arguments.json, arguments.plot)):
         if not path.parent.is_dir():
@@ -81,7 +86,7 @@ def _run_rd(arguments: argparse.Namespace) -> int:
     if unknown:
         raise MediaError(f"metrics: expected names of {', '.join(METRICS)}, got {', '.join(sorted(unknown))}")
     options = RdOptions(
-        clips=arguments.clips,
+        clips=arguments.clips or Path(),
         against=arguments.against,
         frames=arguments.frames,
         size=arguments.size,
@@ -96,10 +101,15 @@ def _run_rd(arguments: argparse.Namespace) -> int:
         cache=arguments.cache,
     )
     console = _console(_WIDE_COLUMNS)
-    result = measure_rd(options, console.print)
-    arguments.json.write_text(rd_json(result, options))
+    result = measure_rd(options, console.print) if arguments.clips else RdResult("splatcall", [], [])
+    stills = None
+    if arguments.stills:
+        stills = measure_stills(arguments.stills, PointCache(arguments.cache), options.threads, console.print)
+    arguments.json.write_text(rd_json(result, options, stills))
     print_rd(result, console)
-    if arguments.plot:
+    if stills:
+        console.print(stills_table(stills))
+    if arguments.plot and result.clips:
         plot_rd(result, arguments.plot)
     return 0
 

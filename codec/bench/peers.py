@@ -32,18 +32,18 @@ class Ladder:
     finest: float
     step: float  # between settings beyond the first few
 
-    def next_quality(self, luma_db: Mapping[float, float], low_db: float, high_db: float) -> float | None:
-        """Return the next setting to try so that the curve spans low_db to high_db; None where it does or cannot.
+    def next_quality(self, results: Mapping[float, float], low: float, high: float) -> float | None:
+        """Return the next setting to try so that results span low to high; None where they do or cannot.
 
-        `luma_db` holds the result of each setting tried so far, which must include all of `start`.
+        `results` holds that of each setting tried so far, which must include all of `start`.
         """
         direction = 1.0 if self.finest > self.coarsest else -1.0
-        if min(luma_db.values()) > low_db:
-            coarsest = min(luma_db, key=lambda quality: quality * direction)
+        if min(results.values()) > low:
+            coarsest = min(results, key=lambda quality: quality * direction)
             if coarsest != self.coarsest:
                 return self._bounded(coarsest - direction * self.step)
-        if max(luma_db.values()) < high_db:
-            finest = max(luma_db, key=lambda quality: quality * direction)
+        if max(results.values()) < high:
+            finest = max(results, key=lambda quality: quality * direction)
             if finest != self.finest:
                 return self._bounded(finest + direction * self.step)
         return None

@@ -1,7 +1,7 @@
 """`splatcall bench rd`: rate over quality of our codec and of others on the same pictures, and Bjontegaard rates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av.error
@@ -10,8 +10,8 @@ from codec.bench.libav_peers import LIBAV_PEERS
 from codec.bench.metrics import METRICS, Metric, prepare_source
 from codec.bench.peers import Peer
 from codec.bench.rd_clips import BenchClip, Kind, find_clips, kind_of, load_clip, moved_share
-from codec.bench.rd_compare import Comparison, DbRange, compare
-from codec.bench.rd_points import Point, PointCache, Report, measure_curve
+from codec.bench.rd_compare import Comparison, DbRange, compare, metric_spans
+from codec.bench.rd_points import Point, PointCache, Report, Span, measure_curve
 from codec.bench.splat_peer import DEFAULT_QUALITIES, SplatPeer
 from codec.config import Effort
 from codec.errors import ConfigError
@@ -113,21 +113,28 @@ def _measure_clip(
     moved = moved_share(source.luma)
     kind = kind_of(clip.name, moved, options.moving, options.other)
     ranges = options.ranges or RANGES[kind]
-    tail = slice(*options.tail) if len(clip.pictures) >= options.tail[1] else slice(0, 0)
-    spans = [
-        (frames, min(low for low, _ in ranges) - _MARGIN_DB, max(high for _, high in ranges) + _MARGIN_DB)
-        for frames in (slice(None), tail)
-        if frames != slice(0, 0)
-    ]
+    tail = _tail(options.tail, len(clip.pictures))
+    lowest, highest = min(low for low, _ in ranges), max(high for _, high in ranges)
+    spans = [Span("luma_db", lowest - _MARGIN_DB, highest + _MARGIN_DB)]
+    if tail != slice(0, 0):
+        spans.append(replace(spans[0], frames=tail))
     curves: dict[str, list[Point]] = {}
     for peer in (ours, *peers):
         try:
             curves[peer.name] = measure_curve(peer, source, clip.key, options.metrics, spans, cache, report)
         except (av.error.FFmpegError, RuntimeError) as error:
             left_out.append(LeftOut(peer.name, f"{clip.name}: {error}"))
+        if peer is ours and ours.name in curves:
+            spans += metric_spans(curves[ours.name], (lowest, highest))
     settings = {peer.name: peer.settings for peer in (ours, *peers) if peer.name in curves}
     comparisons = compare(curves, ours.name, clip.fps, ranges, tail) if ours.name in curves else []
     return ClipResult(clip, kind, moved, ranges, tail, settings, curves, comparisons)
+
+
+def _tail(asked: tuple[int, int], frames: int) -> slice:
+    """Return the frames asked for that there are, none where they are too few to tell anything."""
+    start, stop = asked[0], min(asked[1], frames)
+    return slice(start, stop) if 2 * (stop - start) >= asked[1] - asked[0] else slice(0, 0)
 
 
 def _our_peer(options: RdOptions, importance: bool, name: str = "splatcall") -> SplatPeer:

@@ -9,9 +9,9 @@ import numpy as np
 
 from codec.bench.bd import BdRate, Curve, bd_rate, curve_of
 from codec.bench.metrics import Metric
-from codec.bench.rd_points import Point
+from codec.bench.rd_points import Point, Span
 
-__all__ = ["COLUMNS", "Column", "Comparison", "DbRange", "compare"]
+__all__ = ["COLUMNS", "Column", "Comparison", "DbRange", "compare", "metric_spans", "scaled_mean"]
 
 DbRange = tuple[float, float]
 
@@ -69,7 +69,7 @@ def compare(
 
 def _curve(points: Sequence[Point], column: Column, frames: slice, fps: Fraction) -> Curve:
     return curve_of(
-        (point.kbps(fps, column.headers, frames), _value(column.metric, point.mean(column.metric, frames)))
+        (point.kbps(fps, column.headers, frames), scaled_mean(column.metric, point.mean(column.metric, frames)))
         for point in points
     )
 
@@ -78,7 +78,7 @@ def _range_of(own: Sequence[Point], metric: Metric, luma_range: DbRange) -> DbRa
     """Return the range of a metric: where our pictures go as their luma goes through its range."""
     if metric == "luma_db":
         return luma_range
-    pairs = sorted((point.mean("luma_db"), _value(metric, point.mean(metric))) for point in own)
+    pairs = sorted((point.mean("luma_db"), scaled_mean(metric, point.mean(metric))) for point in own)
     lumas, values = zip(*pairs, strict=True)
     if not lumas[0] <= luma_range[0] < luma_range[1] <= lumas[-1]:
         return math.nan, math.nan  # which no curve spans
@@ -86,6 +86,20 @@ def _range_of(own: Sequence[Point], metric: Metric, luma_range: DbRange) -> DbRa
     return low, high
 
 
-def _value(metric: Metric, mean: float) -> float:
+def metric_spans(own: Sequence[Point], luma_range: DbRange) -> list[Span]:
+    """Return what another codec's curves must cover in measures other than luma, where ours covers a range of luma."""
+    spans = []
+    for metric in own[0].measures:
+        low, high = _range_of(own, metric, luma_range)
+        if metric != "luma_db" and not math.isnan(low):
+            spans.append(Span(metric, _unscaled(metric, low), _unscaled(metric, high)))
+    return spans
+
+
+def scaled_mean(metric: Metric, mean: float) -> float:
     """Return a mean on the scale that is integrated: dB, also of MS-SSIM's distance from 1."""
     return -10 * math.log10(max(1e-9, 1 - mean)) if metric == "ms_ssim" else mean
+
+
+def _unscaled(metric: Metric, value: float) -> float:
+    return 1 - 10 ** (-value / 10) if metric == "ms_ssim" else value

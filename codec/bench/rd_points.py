@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from codec.bench.figures import rate_kbps
 from codec.bench.metrics import FrameMeasures, Metric, Source, measure
 from codec.bench.peers import CodedClip, Peer
 
-__all__ = ["HEADER_BYTES", "Point", "PointCache", "measure_curve"]
+__all__ = ["HEADER_BYTES", "Point", "PointCache", "Span", "measure_curve"]
 
 HEADER_BYTES = 76  # IP, UDP, DTLS or SRTP, and below, of each datagram
 _CACHE_FORMAT = 1
@@ -42,6 +42,16 @@ class Point:
     def mean(self, metric: Metric, frames: slice = slice(None)) -> float:
         """Return the mean of a metric over some frames, all by default."""
         return float(np.mean(self.measures[metric][frames]))
+
+
+@dataclass(frozen=True)
+class Span:
+    """What a curve is to cover: a range of a metric's mean over some frames."""
+
+    metric: Metric
+    low: float
+    high: float
+    frames: slice = field(default_factory=lambda: slice(None))
 
 
 class PointCache:
@@ -83,14 +93,13 @@ def measure_curve(
     source: Source,
     clip_key: str,
     metrics: Sequence[Metric],
-    spans_db: Sequence[tuple[slice, float, float]],
+    spans: Sequence[Span],
     cache: PointCache,
     report: Report,
 ) -> list[Point]:
-    """Return a peer's points, from coarse to fine: its ladder, and beyond until each span of luma dB is covered.
+    """Return a peer's points, from coarse to fine: its ladder, and beyond until each span is covered.
 
-    A span is some frames, and the lowest and the highest dB of their mean. A codec that cannot reach a span gives what
-    it has.
+    A codec that cannot cover a span gives what it has.
     """
     wanted: list[Metric] = list(dict.fromkeys(["luma_db", *metrics]))
     if source.weights is None:
@@ -107,13 +116,14 @@ def measure_curve(
             report(f"{peer.name} at {quality:g}: {point.kbps(source.fps):.1f} kbit/s, {point.mean('luma_db'):.2f} dB")
         used[quality] = point
         if not waiting:
-            for frames, low_db, high_db in spans_db:
-                results = {quality: point.mean("luma_db", frames) for quality, point in used.items()}
-                following = peer.ladder.next_quality(results, low_db, high_db)
-                if following is not None:
-                    waiting.append(following)
-                    break
+            following = (_next_quality(peer, used, span) for span in spans)
+            waiting += [quality for quality in following if quality is not None][:1]
     return sorted(used.values(), key=lambda point: point.kbps(source.fps))
+
+
+def _next_quality(peer: Peer, used: Mapping[float, Point], span: Span) -> float | None:
+    values = {quality: point.mean(span.metric, span.frames) for quality, point in used.items()}
+    return peer.ladder.next_quality(values, span.low, span.high)
 
 
 def _measure_point(peer: Peer, source: Source, quality: float, metrics: Sequence[Metric]) -> Point:

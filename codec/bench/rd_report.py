@@ -18,6 +18,7 @@ from codec.bench.figures import processor_name
 from codec.bench.rd import ClipResult, RdOptions, RdResult
 from codec.bench.rd_compare import COLUMNS, Comparison, DbRange
 from codec.bench.rd_points import HEADER_BYTES, Point
+from codec.bench.stills import StillResult, stills_json
 
 __all__ = ["print_rd", "rd_json"]
 
@@ -115,8 +116,8 @@ def _percent(value: float | None) -> str:
     return "no span" if value is None else f"{value:+.1f}"
 
 
-def rd_json(result: RdResult, options: RdOptions) -> str:
-    """Return everything as JSON: what was asked for, every point, every comparison, the means."""
+def rd_json(result: RdResult, options: RdOptions, stills: list[StillResult] | None = None) -> str:
+    """Return everything as JSON: what was asked for, every point, every comparison, the means; stills, too."""
     means = [
         {"kind": kind, "luma_range_db": luma_range, "codec": name, "column": column.name}
         | dict(zip(("percent", "clips_spanned", "clips"), _mean(clips, name, column.name, luma_range), strict=True))
@@ -139,6 +140,7 @@ def rd_json(result: RdResult, options: RdOptions) -> str:
         "left_out": [vars(entry) for entry in result.left_out],
         "clips": [_clip_json(clip) for clip in result.clips],
         "means": means,
+        "stills": stills_json(stills) if stills else None,
     }
     return json.dumps(content, indent=1) + "\n"
 

@@ -18,7 +18,7 @@ from codec.bench.rd import RdOptions, RdResult, measure_rd
 from codec.bench.rd_clips import find_clips, fit_inside, kind_of, load_clip, moved_share
 from codec.bench.rd_compare import COLUMNS, compare
 from codec.bench.rd_plot import plot_rd
-from codec.bench.rd_points import HEADER_BYTES, PointCache, measure_curve
+from codec.bench.rd_points import HEADER_BYTES, PointCache, Span, measure_curve
 from codec.bench.rd_report import print_rd, rd_json
 from codec.bench.splat_peer import SplatPeer
 from codec.cli import EXIT_BAD_INPUT, main
@@ -80,7 +80,7 @@ def quiet(_: str) -> None:
 
 def test_extends_a_curve_until_it_spans(source: Source) -> None:
     peer = NoisyPeer()
-    points = measure_curve(peer, source, "k", ["luma_db"], [(slice(None), 33.5, 44.0)], PointCache(None), quiet)
+    points = measure_curve(peer, source, "k", ["luma_db"], [Span("luma_db", 33.5, 44.0)], PointCache(None), quiet)
     assert peer.encoded == [20, 28, 36, 16, 12, 8, 40]
     assert points[0].mean("luma_db") <= 33.5
     assert points[-1].mean("luma_db") >= 44
@@ -112,7 +112,7 @@ def test_the_cache_answers_for_equal_pictures_and_settings(source: Source, tmp_p
 
 def test_twice_the_rate_is_twice_the_rate_in_every_column(source: Source) -> None:
     metrics = [column.metric for column in COLUMNS]
-    span = [(slice(None), 30.0, 39.0)]
+    span = [Span("luma_db", 30.0, 39.0)]
     ours, theirs = NoisyPeer("ours", 2.0), NoisyPeer("theirs", 1.0)
     curves = {
         peer.name: measure_curve(peer, source, "k", metrics, span, PointCache(None), quiet) for peer in (ours, theirs)
