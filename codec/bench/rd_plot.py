@@ -14,14 +14,26 @@ __all__ = ["plot_rd"]
 
 _COLUMNS = 3
 _PANEL_INCHES = (5.2, 4.0)
-_OURS = "#c1121f"
+_COLOURS = {
+    "splatcall": "#c1121f",
+    "unweighted": "#f4a3a8",
+    "gsvc": "#e39b00",
+    "vp8": "#4d4d4d",
+    "vp9": "#a6a6a6",
+    "av1-12": "#9ecae1",
+    "av1-10": "#4292c6",
+    "av1-8": "#08459c",
+    "x264-ultrafast": "#b6dfa5",
+    "x264-medium": "#3a9b3a",
+    "x265-medium": "#8b5fbf",
+}
+_OTHER_COLOUR = "#7f5539"
 _RATE_TICKS = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 def plot_rd(result: RdResult, path: Path) -> None:
     """Draw luma PSNR over rate of every clip. Raises MediaError where matplotlib is missing."""
     try:
-        from matplotlib import colormaps
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MediaError("--plot needs matplotlib: pip install 'splatcall[bench]'") from error
@@ -29,8 +41,6 @@ def plot_rd(result: RdResult, path: Path) -> None:
     rows = math.ceil(len(result.clips) / columns)
     figure = Figure(figsize=(_PANEL_INCHES[0] * columns, _PANEL_INCHES[1] * rows + 0.8), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
-    names = list(dict.fromkeys(name for clip in result.clips for name in clip.curves))
-    colours = {name: colormaps["tab20"](index % 20) for index, name in enumerate(names)} | {result.ours: _OURS}
     handles = {}
     for panel, clip in zip(panels, result.clips, strict=False):
         for name, points in clip.curves.items():
@@ -38,7 +48,8 @@ def plot_rd(result: RdResult, path: Path) -> None:
             (handles[name],) = panel.plot(
                 [point.kbps(clip.clip.fps) for point in points],
                 [point.mean("luma_db") for point in points],
-                color=colours[name],
+                color=_COLOURS.get(name, _OTHER_COLOUR),
+                linestyle="--" if name.endswith("-qp") else "-",
                 marker="o",
                 markersize=4 if ours else 2.5,
                 linewidth=2.6 if ours else 1.2,
@@ -47,8 +58,8 @@ def plot_rd(result: RdResult, path: Path) -> None:
         _dress(panel, clip)
     for panel in panels[len(result.clips) :]:
         panel.set_axis_off()
-    figure.suptitle("Luma PSNR over rate, whole streams without headers; shaded: the ranges that are integrated")
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(6, len(handles)))
+    figure.suptitle("Luma PSNR over rate (shaded: the ranges compared)", fontsize=12)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4 * columns, fontsize=9)
     figure.savefig(path, dpi=110)
 
 
