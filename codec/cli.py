@@ -59,6 +59,9 @@ def _add_encode(commands: Commands) -> None:
     parser.add_argument("output", type=Path, metavar="OUT.splatv")
     parser.add_argument("--size", type=size, metavar="WxH", help="scale to exactly this size in px")
     parser.add_argument("--frames", type=positive_whole, metavar="N", help="the first N pictures only")
+    parser.add_argument(
+        "--profile", choices=("splats", "gsvc"), default="splats", help="gsvc: a baseline of additive splats, to compare with"
+    )
     rate = parser.add_mutually_exclusive_group()
     rate.add_argument("--quality", type=quality_number, default=50.0, metavar="Q", help="0..100 (default 50)")
     rate.add_argument("--bitrate-kbps", type=positive_number, metavar="K", help="kbit/s of the whole stream")
@@ -114,6 +117,7 @@ def _run_encode(arguments: argparse.Namespace) -> int:
         patch_every_s=arguments.patch_every,
         seed=arguments.seed,
         work=arguments.work,
+        profile=arguments.profile,
         **({} if arguments.threads is None else {"threads": arguments.threads}),
     )
     if arguments.stats and not arguments.stats.parent.is_dir():

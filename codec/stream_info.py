@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from codec.bitstream.container import (
+    PROFILE_GSVC,
     RECORD_EPOCH,
     RECORD_FRAME,
     RECORD_PATCH,
@@ -17,6 +18,7 @@ from codec.bitstream.epoch import parse_epoch
 from codec.bitstream.frame import frame_bits
 from codec.bitstream.header import parse_header
 from codec.errors import BitstreamError
+from codec.gsvc.packet import is_key
 from codec.types import EpochRecord
 
 __all__ = ["FrameKindFigures", "StreamFigures", "describe_stream", "read_figures"]
@@ -67,6 +69,8 @@ def read_figures(path: Path) -> StreamFigures:
             if record.kind == RECORD_EPOCH:
                 figures.epochs.append(parse_epoch(record.body))
                 figures.epoch_bytes += len(record.body)
+            elif record.kind == RECORD_FRAME and reader.info.profile == PROFILE_GSVC:
+                _add_gsvc_frame(figures, record.body)
             elif record.kind == RECORD_FRAME:
                 _add_frame(figures, record.body)
             elif record.kind == RECORD_PATCH:
@@ -85,6 +89,8 @@ def describe_stream(path: Path) -> str:
         f"{path}: {info.width_px}x{info.height_px}, {float(fps):.3f} fps, {frames} frames, "
         f"{figures.size_bytes} bytes{rate}"
     ]
+    if info.profile == PROFILE_GSVC:
+        lines.append("profile gsvc: additive splats, a baseline that calls do not use")
     lines += [
         f"epoch {epoch.epoch}: {epoch.width_px}x{epoch.height_px}, {epoch.slots} slots in {epoch.blocks} blocks, "
         f"base every {epoch.base_spacing_px} px, tables version {epoch.tables}"
@@ -97,6 +103,14 @@ def describe_stream(path: Path) -> str:
             lines += _kind_lines(name, figures.kinds[kind])
     lines.append(f"epoch records: {figures.epoch_bytes} bytes; head, index and lengths: {figures.other_bytes} bytes")
     return "\n".join(lines)
+
+
+def _add_gsvc_frame(figures: StreamFigures, body: bytes) -> None:
+    """Count a frame of the gsvc profile, whose bits are not told apart."""
+    kind = figures.kinds.setdefault("key" if is_key(body) else "p", FrameKindFigures())
+    kind.frames += 1
+    kind.size_bytes += len(body)
+    kind.element_bits["all elements"] += 8 * len(body)
 
 
 def _add_frame(figures: StreamFigures, body: bytes) -> None:

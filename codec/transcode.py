@@ -4,11 +4,13 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from codec.bitstream.container import (
+    PROFILE_GSVC,
+    PROFILE_SPLATS,
     RECORD_EPOCH,
     RECORD_FRAME,
     SplatvInfo,
@@ -20,7 +22,9 @@ from codec.bitstream.patch import make_patch
 from codec.config import Effort, EncoderConfig
 from codec.decoder import Decoder
 from codec.encoder import Encoder
-from codec.errors import MediaError
+from codec.errors import ConfigError, MediaError
+from codec.gsvc import GsvcConfig, GsvcDecoder
+from codec.gsvc.clips import decode_frames, encode_frames
 from codec.media import Clip, open_clip, open_writer
 from codec.render import output_size
 from codec.types import EncodedFrame, FrameStats
@@ -48,6 +52,7 @@ class EncodeOptions:
     threads: int = max(1, min(64, os.cpu_count() or 1))
     seed: int = 0
     work: Path | None = None  # file of the work of every picture: replayed where it exists, else written
+    profile: str = PROFILE_SPLATS  # or PROFILE_GSVC, which knows size, frames, quality, max_splats, effort, threads, seed
 
     def encoder_config(self, clip: Clip) -> EncoderConfig:
         """Return the configuration for a clip; raises ConfigError where a value is out of range."""
@@ -65,6 +70,21 @@ class EncodeOptions:
             seed=self.seed,
             **limits,
         )
+
+    def gsvc_config(self, clip: Clip) -> GsvcConfig:
+        """Return the configuration of the gsvc profile for a clip; raises ConfigError for what it does not know."""
+        if self.bitrate_kbps is not None or self.patch_every_s is not None or self.work is not None:
+            raise ConfigError("the gsvc profile knows neither a bitrate nor patches nor a file of the work")
+        config = GsvcConfig(
+            clip.width_px,
+            clip.height_px,
+            quality=self.quality,
+            effort="default" if self.effort == "best" else "fast",
+            threads=self.threads,
+            seed=self.seed,
+        )
+        limit = self.max_splats
+        return config if limit is None else replace(config, splats=min(limit, config.target_splats))
 
 
 @dataclass(frozen=True)
@@ -98,6 +118,8 @@ def encode_clip(source: Path, output: Path, options: EncodeOptions, progress: Pr
     Raises MediaError for what is no clip, ConfigError for options out of range, WorkFileError for a file of the work of
     another run.
     """
+    if options.profile == PROFILE_GSVC:
+        return _encode_gsvc(source, output, options, progress)
     with open_clip(source, options.size, options.frames) as clip:
         config = options.encoder_config(clip)
         info = SplatvInfo(config.fps, config.width_px, config.height_px)
@@ -123,6 +145,16 @@ def encode_clip(source: Path, output: Path, options: EncodeOptions, progress: Pr
     return EncodeReport(config.width_px, config.height_px, float(clip.fps), "cpu", total_bytes, stats)
 
 
+def _encode_gsvc(source: Path, output: Path, options: EncodeOptions, progress: Progress) -> EncodeReport:
+    with open_clip(source, options.size, options.frames) as clip:
+        config, fps = options.gsvc_config(clip), clip.fps
+        with _appearing(output) as unfinished, unfinished.open("wb") as file:
+            terms = fps.numerator, fps.denominator
+            stats = encode_frames(clip, file, terms, config, lambda done: progress(done, clip.expected_frames))
+    total_bytes = output.stat().st_size
+    return EncodeReport(config.width_px, config.height_px, float(fps), "cpu", total_bytes, stats)
+
+
 def decode_clip(
     source: Path, output: Path, scale: float, region: Region | None, frames: slice, progress: Progress
 ) -> int:
@@ -138,7 +170,7 @@ def decode_clip(
         with _appearing(output) as unfinished:
             writer = open_writer(unfinished, Fraction(*reader.info.fps), output.suffix)
             with closing(writer):
-                for done, decoder in enumerate(_decoded_states(reader, wanted), start=1):
+                for done, decoder in enumerate(_decoders(reader, wanted), start=1):
                     _check_view(decoder, scale, region)
                     writer.write(decoder.picture(scale, region))
                     progress(done, len(wanted))
@@ -149,6 +181,11 @@ def _write_frame(writer: SplatvWriter, frame: EncodedFrame) -> None:
     if frame.epoch_record is not None:
         writer.write_epoch(frame.epoch_record)
     writer.write_frame(frame.parts)
+
+
+def _decoders(reader: SplatvReader, wanted: range) -> Iterator[Decoder] | Iterator[GsvcDecoder]:
+    """Give a decoder of the file's profile as it stands at each wanted frame."""
+    return decode_frames(reader, wanted) if reader.info.profile == PROFILE_GSVC else _decoded_states(reader, wanted)
 
 
 def _decoded_states(reader: SplatvReader, wanted: range) -> Iterator[Decoder]:
@@ -183,10 +220,10 @@ def _frames_within(frames: slice, count: int) -> range:
     return wanted
 
 
-def _check_view(decoder: Decoder, scale: float, region: Region | None) -> None:
+def _check_view(decoder: Decoder | GsvcDecoder, scale: float, region: Region | None) -> None:
     """Raise MediaError unless the region lies inside the picture and the output is not too large."""
     try:
-        output_size(decoder.state.epoch, scale, region)
+        output_size(decoder.state.epoch if isinstance(decoder, Decoder) else decoder.state, scale, region)
     except ValueError as error:
         raise MediaError(str(error)) from error
 

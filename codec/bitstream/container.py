@@ -9,6 +9,8 @@ from codec.bitstream.msgpack_fields import integer, integers, pack, unpack_map, 
 from codec.errors import BitstreamError, StreamStateError
 
 __all__ = [
+    "PROFILE_GSVC",
+    "PROFILE_SPLATS",
     "RECORD_EPOCH",
     "RECORD_FRAME",
     "RECORD_HEADER",
@@ -24,11 +26,13 @@ __all__ = [
 
 MAGIC = b"SPLV\x01\x0a\x1a\x00"
 RECORD_HEADER, RECORD_EPOCH, RECORD_FRAME, RECORD_PATCH = range(4)
+PROFILE_SPLATS, PROFILE_GSVC = "splats", "gsvc"
 _TYPE_BITS = 2
 _TAIL = b"SPLX"
 _TAIL_BYTES = 8  # length of the footer record, then the tail's letters
 MAX_RECORD_BYTES = 1 << 24
 _MAX_VARINT_BYTES = 4
+_GSVC_KEY = b"\0"  # first byte of a key frame
 _MAX_FRAMES = 1 << 31
 
 
@@ -87,6 +91,7 @@ class SplatvInfo:
     fps: tuple[int, int]
     width_px: int
     height_px: int
+    profile: str = PROFILE_SPLATS  # or PROFILE_GSVC: frames of SPEC section 10, neither epoch records nor patches
 
 
 @dataclass
@@ -94,7 +99,8 @@ class SplatvIndex:
     """What a file's footer says: how many frames, and where one can start."""
 
     frames: int = 0
-    epochs: list[tuple[int, int]] = field(default_factory=list)  # index of the key frame, offset of the epoch record
+    # index of the key frame, offset of the epoch record (gsvc: of the key frame's own)
+    epochs: list[tuple[int, int]] = field(default_factory=list)
     patches: list[tuple[int, int]] = field(default_factory=list)  # index of the frame whose state it holds, offset
 
 
@@ -117,7 +123,9 @@ class SplatvWriter:
         self._offset = 0
         self._closed = False
         self._write(MAGIC)
-        head = {"fps": list(info.fps), "w": info.width_px, "h": info.height_px}
+        head: dict[str, object] = {"fps": list(info.fps), "w": info.width_px, "h": info.height_px}
+        if info.profile != PROFILE_SPLATS:
+            head["profile"] = info.profile
         self._write_record(RECORD_HEADER, pack(head))
 
     @property
@@ -130,8 +138,10 @@ class SplatvWriter:
         self._index.epochs.append((self._index.frames, self._offset))
         self._write_record(RECORD_EPOCH, record)
 
-    def write_frame(self, parts: Sequence[bytes]) -> None:
-        """Write a frame."""
+    def write_frame(self, parts: Sequence[bytes], starts: bool = False) -> None:
+        """Write a frame; `starts` says of one without an epoch record that decoding can start at it."""
+        if starts:
+            self._index.epochs.append((self._index.frames, self._offset))
         self._write_record(RECORD_FRAME, join_parts(parts))
         self._index.frames += 1
 
@@ -187,7 +197,10 @@ class SplatvReader:
         fields = unpack_map(head[0].body, "file header", MAX_RECORD_BYTES)
         numerator, denominator = integers(fields.get("fps"), range(2, 3), 1, 65535, "fps")
         width, height = (integer(fields.get(name), 1, 4096, name) for name in ("w", "h"))
-        self.info = SplatvInfo((numerator, denominator), width, height)
+        profile = fields.get("profile", PROFILE_SPLATS)
+        if not isinstance(profile, str) or profile not in (PROFILE_SPLATS, PROFILE_GSVC):
+            raise BitstreamError(f"file header: profile {profile!r} is not known here")
+        self.info = SplatvInfo((numerator, denominator), width, height, profile)
         self.index = self._read_index() or self._scan()
 
     def records(self, offset: int | None = None) -> Iterator[Record]:
@@ -206,17 +219,21 @@ class SplatvReader:
         """Return where to start for a frame: its epoch record, a patch to apply to it (or none), the index of the frame
         that comes next after these; go on with `records` from the end of the later of the two.
         """
-        if not 0 <= frame_index < self.index.frames:
-            raise BitstreamError(f"frames are 0..{self.index.frames - 1}, got {frame_index}")
-        epochs = [entry for entry in self.index.epochs if entry[0] <= frame_index]
-        if not epochs:
-            raise BitstreamError(f"no epoch begins at or before frame {frame_index}")
-        epoch_index, epoch_offset = epochs[-1]
+        epoch_index, epoch_offset = self.epoch_for(frame_index)
         epoch = self._record_at(epoch_offset, RECORD_EPOCH)
         patches = [entry for entry in self.index.patches if epoch_index <= entry[0] <= frame_index]
         if not patches:
             return epoch, None, epoch_index
         return epoch, self._record_at(patches[-1][1], RECORD_PATCH), patches[-1][0] + 1
+
+    def epoch_for(self, frame_index: int) -> tuple[int, int]:
+        """Return the entry of the index that a frame's epoch has: its key frame's index, the offset where it starts."""
+        if not 0 <= frame_index < self.index.frames:
+            raise BitstreamError(f"frames are 0..{self.index.frames - 1}, got {frame_index}")
+        epochs = [entry for entry in self.index.epochs if entry[0] <= frame_index]
+        if not epochs:
+            raise BitstreamError(f"no epoch begins at or before frame {frame_index}")
+        return epochs[-1]
 
     def end_of(self, record: Record) -> int:
         """Return the offset after a record."""
@@ -293,6 +310,8 @@ class SplatvReader:
                 if record.kind == RECORD_EPOCH:
                     index.epochs.append((index.frames, record.offset))
                 elif record.kind == RECORD_FRAME:
+                    if self.info.profile == PROFILE_GSVC and record.body[:1] == _GSVC_KEY:
+                        index.epochs.append((index.frames, record.offset))
                     index.frames += 1
                 elif index.frames:
                     index.patches.append((index.frames - 1, record.offset))

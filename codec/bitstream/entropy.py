@@ -52,7 +52,7 @@ Contexts = int | npt.NDArray[np.signedinteger[Any]]  # one for all symbols, or [
 @cache
 def _table_models(number: int) -> dict[str, tuple[Model, ...]]:
     """Return one coder model for each context of each table of a set; probabilities of n/2^24 are kept exactly."""
-    return {name: tuple(_exact_model(row) for row in counts) for name, counts in table_set(number).items()}
+    return {name: tuple(exact_model(row) for row in counts) for name, counts in table_set(number).items()}
 
 
 @cache
@@ -65,12 +65,27 @@ def _row_models(number: int) -> tuple[Model, ...]:
 def _uniform_model(size: int) -> Model:
     """Return the model whose symbol k has the interval [k 2^24 // size, (k + 1) 2^24 // size)."""
     edges = np.arange(size + 1, dtype=np.int64) * TOTAL_COUNT // size
-    return _exact_model(np.diff(edges))
+    return exact_model(np.diff(edges))
 
 
-def _exact_model(counts: CountArray) -> Model:
+def exact_model(counts: CountArray) -> Model:
     """Return a model with exactly these counts, which sum to 2^24."""
     return constriction.stream.model.Categorical(counts / TOTAL_COUNT, perfect=True)
+
+
+def shortest_stream(coder: Model) -> bytes:
+    """Return a range encoder's bytes: of all numbers the decoder takes for them, the one with the most trailing zeros."""
+    words = coder.get_compressed()
+    flushed_words, (lower, size) = coder.pos()
+    total_bits = _WORD_BITS * flushed_words + _STATE_BITS
+    number = int.from_bytes(words.astype(">u4").tobytes(), "big") << total_bits - _WORD_BITS * len(words)
+    # `number` lies in [start, start + size) and start is `lower` modulo 2^64
+    start = number - ((number - lower) & ((1 << _STATE_BITS) - 1))
+    zeros = _STATE_BITS
+    while (-(-start >> zeros) << zeros) >= start + size:
+        zeros -= 1
+    best: int = -(-start >> zeros) << zeros
+    return best.to_bytes(total_bits // 8, "big").rstrip(b"\0")
 
 
 class PlaneCoder(ABC):
@@ -257,17 +272,7 @@ class PlaneEncoder(PlaneCoder):
         encode = coder.encode
         for row, symbols in self._runs:
             encode(symbols, models[row] if row >= 0 else _uniform_model(-row))
-        words = coder.get_compressed()
-        flushed_words, (lower, size) = coder.pos()
-        total_bits = _WORD_BITS * flushed_words + _STATE_BITS
-        number = int.from_bytes(words.astype(">u4").tobytes(), "big") << total_bits - _WORD_BITS * len(words)
-        # `number` lies in [start, start + size) and start is `lower` modulo 2^64
-        start = number - ((number - lower) & ((1 << _STATE_BITS) - 1))
-        zeros = _STATE_BITS
-        while (-(-start >> zeros) << zeros) >= start + size:
-            zeros -= 1
-        best: int = -(-start >> zeros) << zeros
-        return best.to_bytes(total_bits // 8, "big").rstrip(b"\0")
+        return shortest_stream(coder)
 
 
 class PlaneDecoder(PlaneCoder):

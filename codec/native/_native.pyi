@@ -161,3 +161,46 @@ class KeyEngine:
 
     def picture(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu')]:
         """The picture of the splats, YCbCr float32 [3, H, W]."""
+
+class GsvcFit:
+    """
+    Adam on additive splats against one picture. Splats are float32 [N, 8]: x, y px, ln p, k, ln r, Y, Cb, Cr. Calls on one object must not overlap.
+    """
+
+    def __init__(self, target: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], channel_weights: Sequence[float], adam: Sequence[float], threads: int) -> None:
+        """adam: steps of means, shapes and colours at rate 1, and two memories."""
+
+    def set_splats(self, splats: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> None:
+        """
+        Start from these splats, with Adam's moments and the lattice forgotten.
+        """
+
+    def set_lattice(self, steps: Sequence[float] | None, anchors: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None) -> None:
+        """
+        Draw splats rounded to steps (mean, shape, luma, chroma; then bias and calm) from anchors [N, 8], or as they are. Adam's moments are forgotten.
+        """
+
+    def step(self, rate: float) -> float:
+        """One iteration; returns the loss before it."""
+
+    def run(self, iterations: int, rate: float) -> float:
+        """
+        Iterations with a cosine schedule from rate to 0; returns the loss before the last.
+        """
+
+    def gradient(self) -> float:
+        """The loss; gradients() then gives its gradients."""
+
+    def gradients(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]:
+        """Gradients [N, 8] of the last pass."""
+
+    def splats(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]:
+        """The splats now, in the order they were given."""
+
+    def drawn(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]:
+        """The splats as they are drawn, on the lattice."""
+
+def gsvc_render(splats: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], width: int, height: int, threads: int) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu')]:
+    """
+    Picture of additive splats [N, 8] on black: float32 [3, H, W], Y, Cb, Cr in 1/255, not clipped.
+    """

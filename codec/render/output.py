@@ -2,15 +2,27 @@
 
 import math
 
-from codec.types import EpochRecord
+from typing import Protocol
 
-__all__ = ["MAX_SIDE_PX", "Region", "output_size", "resolve_region"]
+__all__ = ["MAX_SIDE_PX", "Region", "SizedPicture", "output_size", "resolve_region"]
 
 Region = tuple[int, int, int, int]  # left, top, width, height in coded px
 MAX_SIDE_PX = 16384
 
 
-def resolve_region(epoch: EpochRecord, region: Region | None) -> Region:
+class SizedPicture(Protocol):
+    """What says how large a picture is coded: an epoch record, for one."""
+
+    @property
+    def width_px(self) -> int:
+        """Width of the coded picture."""
+
+    @property
+    def height_px(self) -> int:
+        """Height of the coded picture."""
+
+
+def resolve_region(epoch: SizedPicture, region: Region | None) -> Region:
     """Return the region, by default the whole picture.
 
     Raises ValueError if it is empty or leaves the picture.
@@ -24,7 +36,7 @@ def resolve_region(epoch: EpochRecord, region: Region | None) -> Region:
     return region
 
 
-def output_size(epoch: EpochRecord, scale: float, region: Region | None = None) -> tuple[int, int]:
+def output_size(epoch: SizedPicture, scale: float, region: Region | None = None) -> tuple[int, int]:
     """Return width and height in output px: the region's times the scale, rounded, at least 1.
 
     Raises ValueError for a scale that is not positive or asks for more than MAX_SIDE_PX.
