@@ -60,7 +60,10 @@ def _add_encode(commands: Commands) -> None:
     parser.add_argument("--size", type=size, metavar="WxH", help="scale to exactly this size in px")
     parser.add_argument("--frames", type=positive_whole, metavar="N", help="the first N pictures only")
     parser.add_argument(
-        "--profile", choices=("splats", "gsvc"), default="splats", help="gsvc: a baseline of additive splats, to compare with"
+        "--profile",
+        choices=("splats", "gsvc"),
+        default="splats",
+        help="gsvc: a baseline of additive splats, to compare with",
     )
     rate = parser.add_mutually_exclusive_group()
     rate.add_argument("--quality", type=quality_number, default=50.0, metavar="Q", help="0..100 (default 50)")

@@ -106,11 +106,10 @@ def describe_stream(path: Path) -> str:
 
 
 def _add_gsvc_frame(figures: StreamFigures, body: bytes) -> None:
-    """Count a frame of the gsvc profile, whose bits are not told apart."""
+    """Count a frame of the gsvc profile, whose syntax elements are not told apart."""
     kind = figures.kinds.setdefault("key" if is_key(body) else "p", FrameKindFigures())
     kind.frames += 1
     kind.size_bytes += len(body)
-    kind.element_bits["all elements"] += 8 * len(body)
 
 
 def _add_frame(figures: StreamFigures, body: bytes) -> None:
@@ -131,6 +130,8 @@ def _add_frame(figures: StreamFigures, body: bytes) -> None:
 
 def _kind_lines(name: str, kind: FrameKindFigures) -> list[str]:
     """Return the heading, one line an element, largest first, and what is not an element: together all bytes."""
+    if not kind.element_bits:
+        return [f"{name}: {kind.frames}, {kind.size_bytes} bytes, {kind.size_bytes / kind.frames:.1f} a frame"]
     total, header_bits = kind.size_bytes * 8, kind.header_bytes * 8
     sets = ", ".join(f"{number}: {frames}" for number, frames in sorted(kind.table_sets.items()))
     lines = [

@@ -52,7 +52,9 @@ class EncodeOptions:
     threads: int = max(1, min(64, os.cpu_count() or 1))
     seed: int = 0
     work: Path | None = None  # file of the work of every picture: replayed where it exists, else written
-    profile: str = PROFILE_SPLATS  # or PROFILE_GSVC, which knows size, frames, quality, max_splats, effort, threads, seed
+    profile: str = (
+        PROFILE_SPLATS  # or PROFILE_GSVC, which knows size, frames, quality, max_splats, effort, threads, seed
+    )
 
     def encoder_config(self, clip: Clip) -> EncoderConfig:
         """Return the configuration for a clip; raises ConfigError where a value is out of range."""
@@ -183,7 +185,7 @@ def _write_frame(writer: SplatvWriter, frame: EncodedFrame) -> None:
     writer.write_frame(frame.parts)
 
 
-def _decoders(reader: SplatvReader, wanted: range) -> Iterator[Decoder] | Iterator[GsvcDecoder]:
+def _decoders(reader: SplatvReader, wanted: range) -> Iterator[Decoder | GsvcDecoder]:
     """Give a decoder of the file's profile as it stands at each wanted frame."""
     return decode_frames(reader, wanted) if reader.info.profile == PROFILE_GSVC else _decoded_states(reader, wanted)
 

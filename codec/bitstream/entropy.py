@@ -74,7 +74,7 @@ def exact_model(counts: CountArray) -> Model:
 
 
 def shortest_stream(coder: Model) -> bytes:
-    """Return a range encoder's bytes: of all numbers the decoder takes for them, the one with the most trailing zeros."""
+    """Return a range encoder's bytes: of all numbers that a decoder takes for them the one with most trailing zeros."""
     words = coder.get_compressed()
     flushed_words, (lower, size) = coder.pos()
     total_bits = _WORD_BITS * flushed_words + _STATE_BITS

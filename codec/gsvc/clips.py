@@ -35,9 +35,7 @@ def encode_frames(
         assert figures is not None
         writer.write_frame((packet,), starts=figures.kind == "key")
         stats.append(
-            FrameStats(
-                len(stats), figures.kind, len(packet), encode_ms, cpu_ms, figures.splats, figures.changed, {}
-            )
+            FrameStats(len(stats), figures.kind, len(packet), encode_ms, cpu_ms, figures.splats, figures.changed, {})
         )
         advance(len(stats))
     writer.close()

@@ -53,6 +53,8 @@ class GsvcConfig:
 
     def __post_init__(self) -> None:
         """Check every field against its range."""
+        if not 0 <= self.quality <= 100:
+            raise ConfigError(f"quality must be 0..100, got {self.quality}")
         for name, value, high in (
             ("width_px", self.width_px, MAX_PICTURE_PX),
             ("height_px", self.height_px, MAX_PICTURE_PX),
@@ -61,8 +63,6 @@ class GsvcConfig:
         ):
             if not 1 <= value <= high:
                 raise ConfigError(f"{name} must be 1..{high}, got {value}")
-        if not 0 <= self.quality <= 100:
-            raise ConfigError(f"quality must be 0..100, got {self.quality}")
         if self.effort not in SCHEDULES:
             raise ConfigError(f"effort must be one of {', '.join(SCHEDULES)}, got {self.effort!r}")
 
@@ -80,5 +80,5 @@ class GsvcConfig:
 
 def splats_for(quality: float, width_px: int, height_px: int) -> int:
     """Return the number of splats for a quality of 0..100: one for 300 to 12 px, in equal ratios."""
-    px_a_splat = _COARSEST_PX * (_FINEST_PX / _COARSEST_PX) ** (quality / 100)
+    px_a_splat: float = _COARSEST_PX * (_FINEST_PX / _COARSEST_PX) ** (quality / 100)
     return min(MAX_GSVC_SPLATS, max(1, round(width_px * height_px / px_a_splat)))

@@ -26,6 +26,11 @@ class GsvcState:
         self.models = Models()
 
     @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.width_px, self.height_px
+
+    @property
     def rows(self) -> FloatArray:
         """The splats as floats [N, 8]."""
         return dequantize(self.fields, self.lattice)
@@ -64,14 +69,14 @@ class GsvcDecoder:
         return self._state
 
     def push(self, packet: bytes) -> None:
-        """Apply one frame; raises BitstreamError for bytes that are none, and is then of no more use until a key frame."""
+        """Apply one frame; raises BitstreamError for bytes that are none. Then only a key frame helps."""
         state = self._state
         if is_key(packet):
             apply_key(state, parse_key(packet, state.models))
             return
         if not state.width_px:
             raise BitstreamError("gsvc: expected a key frame first, got a P-frame")
-        apply_p(state, parse_p(packet, state.models, len(state.fields), state.lattice, state.width_px))
+        apply_p(state, parse_p(packet, state.models, len(state.fields), state.lattice, state.size_px))
 
     def decode(self, packet: bytes) -> Picture:
         """Apply one frame and return its picture [H, W, 3], RGB."""

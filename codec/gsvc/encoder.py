@@ -60,7 +60,7 @@ class GsvcEncoder:
         if loss > config.schedule.key_loss_factor * self.figures.loss + 1:
             return self._encode_key(fit, target)
         state = self._state
-        data = serialize_p(packet, state.models, state.lattice, state.width_px)
+        data = serialize_p(packet, state.models, state.lattice, state.size_px)
         apply_p(state, packet)
         moved = int(packet.changes.any(1).sum()) + len(packet.deaths) + len(packet.births)
         self.figures = GsvcFigures("p", len(state.fields), moved, loss)

@@ -29,9 +29,8 @@ class GsvcFitSession(Protocol):
     ) -> None:
         """From now on draw values a whole number of steps from their anchors [N, 8] (default 0), or as they are.
 
-        A value is rounded away from its anchor from a fraction of 1 - bias of a step on. Gradients pass straight through.
-        Adam hardly moves what would lower the loss by less than `calm` a step.
-        Adam's moments are forgotten.
+        A value is rounded away from its anchor from a fraction of 1 - bias of a step on; gradients pass straight
+        through. Adam hardly moves what would lower the loss by less than `calm` a step. Its moments are forgotten.
         """
 
     def run(self, iterations: int, rate: float) -> float:

@@ -1,7 +1,7 @@
 """Splats as integers on a lattice and as the floats that kernels take, both directions side by side.
 
 A row of floats is x, y px, ln p, k, ln r, Y, Cb, Cr, with U = [[p, k p], [0, r]] px the upper Cholesky factor of the
-covariance U U^T. A row of fields holds the same in steps, the means counted from MARGIN_PX left of and above the picture.
+covariance U U^T. A row of fields holds the same in steps, means counted from MARGIN_PX left of and above the picture.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def mean_range(lattice: Lattice, side_px: int) -> int:
 def quantize(rows: FloatArray, lattice: Lattice, width_px: int, height_px: int) -> IntArray:
     """Return the fields [N, 8] nearest to rows [N, 8]."""
     moved = rows + np.array([MARGIN_PX, MARGIN_PX, 0, 0, 0, 0, 0, 0], np.float32)
-    fields = np.rint(moved / lattice.steps()).astype(np.int32)
+    fields: IntArray = np.rint(moved / lattice.steps()).astype(np.int32)
     for axis, side_px in enumerate((width_px, height_px)):
         fields[:, axis] = fields[:, axis].clip(0, mean_range(lattice, side_px) - 1)
     return fields
@@ -55,7 +55,7 @@ def quantize(rows: FloatArray, lattice: Lattice, width_px: int, height_px: int) 
 
 def dequantize(fields: IntArray, lattice: Lattice) -> FloatArray:
     """Return rows [N, 8] of fields [N, 8]; shapes and colours saturate where no encoder goes."""
-    rows = fields.astype(np.float32) * lattice.steps()
+    rows: FloatArray = fields.astype(np.float32) * lattice.steps()
     rows[:, :2] -= MARGIN_PX
-    rows[:, 2:] = rows[:, 2:].clip(_LOWS, _HIGHS)
+    np.clip(rows[:, 2:], _LOWS, _HIGHS, out=rows[:, 2:])
     return rows

@@ -1,4 +1,4 @@
-"""Frames of the gsvc profile to bytes and back (SPEC section 10); the two directions share one walk over the symbols."""
+"""Frames of the gsvc profile to bytes and back (SPEC section 10); both directions share one walk over the symbols."""
 
 import struct
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from codec.gsvc.models import Coder, SpikeModel, code_gaps, code_values, fit_mod
 from codec.types import BoolArray, IntArray
 
 __all__ = ["KeyPacket", "Models", "PPacket", "is_key", "parse_key", "parse_p", "serialize_key", "serialize_p"]
+
+Size = tuple[int, int]  # width, height
 
 _KEY_HEAD = struct.Struct(">BHHH4B")  # kind, width, height, splats, steps
 _P_HEAD = struct.Struct(">BHH")  # kind and flag, deaths, births
@@ -69,7 +71,7 @@ def serialize_key(packet: KeyPacket, models: Models) -> bytes:
     )
     tables = b"".join(_KEY_MODEL.pack(model.spike, model.decay, model.centre) for model in models.absolute)
     coder = CountedEncoder()
-    _code_absolute(coder, models, packet.fields, steps, packet.width_px)
+    _code_key(coder, models, packet.fields, steps, packet.width_px)
     return head + tables + coder.finish()
 
 
@@ -84,16 +86,14 @@ def parse_key(data: bytes, models: Models) -> KeyPacket:
     if not (1 <= width <= _MAX_SIDE_PX and 1 <= height <= _MAX_SIDE_PX and min(steps) > 0):
         raise BitstreamError(f"gsvc key frame: {width}x{height} px in steps of {steps} is not possible")
     lattice = Lattice(*steps)
-    models.absolute = tuple(
-        SpikeModel(*values) for values in _KEY_MODEL.iter_unpack(data[_KEY_HEAD.size : start])
-    )
+    models.absolute = tuple(SpikeModel(*values) for values in _KEY_MODEL.iter_unpack(data[_KEY_HEAD.size : start]))
     models.changes = Models().changes
     fields = np.zeros((count, PARAMETERS), np.int32)
-    fields = _code_absolute(CountedDecoder(data[start:]), models, fields, lattice, width)
+    fields = _code_key(CountedDecoder(data[start:]), models, fields, lattice, width)
     return KeyPacket(width, height, lattice, fields)
 
 
-def serialize_p(packet: PPacket, models: Models, lattice: Lattice, width_px: int) -> bytes:
+def serialize_p(packet: PPacket, models: Models, lattice: Lattice, size_px: Size) -> bytes:
     """Return a P-frame's bytes; new tables come along where they pay, and are then in force."""
     own = _fit_changes(packet.changes)
     renewed = _change_bits(packet.changes, models.changes) > _change_bits(packet.changes, own) + 16 * len(own)
@@ -104,11 +104,11 @@ def serialize_p(packet: PPacket, models: Models, lattice: Lattice, width_px: int
     if renewed:
         head += bytes(value for model in own for value in (model.spike, model.decay))
     coder = CountedEncoder()
-    _code_p(coder, models, packet, lattice, width_px)
+    _code_p(coder, models, packet, lattice, size_px)
     return head + coder.finish()
 
 
-def parse_p(data: bytes, models: Models, splats: int, lattice: Lattice, width_px: int) -> PPacket:
+def parse_p(data: bytes, models: Models, splats: int, lattice: Lattice, size_px: Size) -> PPacket:
     """Return what a P-frame's bytes say to a state of `splats`; raises BitstreamError."""
     if len(data) < _P_HEAD.size:
         raise BitstreamError(f"gsvc P-frame truncated: need {_P_HEAD.size} bytes, have {len(data)}")
@@ -129,21 +129,26 @@ def parse_p(data: bytes, models: Models, splats: int, lattice: Lattice, width_px
         np.zeros((splats - deaths, PARAMETERS), np.int32),
         np.zeros((births, PARAMETERS), np.int32),
     )
-    packet = _code_p(CountedDecoder(data[start:]), models, empty, lattice, width_px)
+    packet = _code_p(CountedDecoder(data[start:]), models, empty, lattice, size_px)
     if deaths and (packet.deaths[-1] >= splats or np.any(np.diff(packet.deaths) < 1)):
         raise BitstreamError(f"gsvc P-frame: expected {deaths} of {splats} splats to die, each once")
     return packet
 
 
 def _code_absolute(coder: Coder, models: Models, fields: IntArray, lattice: Lattice, width_px: int) -> IntArray:
-    """Code fields [n, 8], ascending in field 1."""
-    coded = np.zeros_like(fields)
+    """Code all of fields [n, 8] but the second, which is as given."""
+    coded = fields.copy()
     coded[:, 0] = _code_uniform(coder, mean_range(lattice, width_px), fields[:, 0])
-    gaps = code_values(coder, models.absolute[0], _gaps(fields[:, 1]))
-    coded[:, 1] = np.minimum(gaps.astype(np.int64).cumsum(), (1 << 24) - 1)
     for k in range(2, PARAMETERS):
         coded[:, k] = code_values(coder, models.absolute[k - 1], fields[:, k])
     return coded
+
+
+def _code_key(coder: Coder, models: Models, fields: IntArray, lattice: Lattice, width_px: int) -> IntArray:
+    """Code fields [n, 8], ascending in field 1."""
+    coded = fields.copy()
+    coded[:, 1] = _sums(code_values(coder, models.absolute[0], _gaps(fields[:, 1])))
+    return _code_absolute(coder, models, coded, lattice, width_px)
 
 
 def _code_uniform(coder: Coder, size: int, values: IntArray) -> IntArray:
@@ -152,14 +157,16 @@ def _code_uniform(coder: Coder, size: int, values: IntArray) -> IntArray:
     return upper << 8 | coder.uniform(256, values & 255)
 
 
-def _code_p(coder: Coder, models: Models, packet: PPacket, lattice: Lattice, width_px: int) -> PPacket:
+def _code_p(coder: Coder, models: Models, packet: PPacket, lattice: Lattice, size_px: Size) -> PPacket:
     """Code deaths, changes and births."""
     splats = len(packet.deaths) + len(packet.changes)
     gaps = code_gaps(coder, _gaps(packet.deaths), splats // max(1, len(packet.deaths)))
-    deaths = np.minimum(gaps.astype(np.int64).cumsum(), (1 << 24) - 1).astype(np.int32)
+    deaths = _sums(gaps)
     changes = _code_changes(coder, models.changes, packet.changes)
-    births = _code_absolute(coder, models, packet.births, lattice, width_px)
-    return PPacket(deaths, changes, births)
+    births = packet.births.copy()
+    mean_gap = mean_range(lattice, size_px[1]) // max(1, len(births))
+    births[:, 1] = _sums(code_gaps(coder, _gaps(births[:, 1]), mean_gap))
+    return PPacket(deaths, changes, _code_absolute(coder, models, births, lattice, size_px[0]))
 
 
 def _code_changes(coder: Coder, tables: tuple[SpikeModel, ...], changes: IntArray) -> IntArray:
@@ -188,9 +195,7 @@ def _planes(changes: IntArray) -> list[list[tuple[int, BoolArray]]]:
 
 def _fit_changes(changes: IntArray) -> tuple[SpikeModel, ...]:
     """Return the tables that suit changes [n, 8]."""
-    return tuple(
-        fit_model(np.concatenate([changes[here, k] for k, here in users])) for users in _planes(changes)
-    )
+    return tuple(fit_model(np.concatenate([changes[here, k] for k, here in users])) for users in _planes(changes))
 
 
 def _change_bits(changes: IntArray, tables: tuple[SpikeModel, ...]) -> float:
@@ -205,3 +210,8 @@ def _change_bits(changes: IntArray, tables: tuple[SpikeModel, ...]) -> float:
 def _gaps(values: IntArray) -> IntArray:
     """Return the steps from value to value [n], the first from 0."""
     return np.diff(values, prepend=0).astype(np.int32)
+
+
+def _sums(gaps: IntArray) -> IntArray:
+    """Return the values [n] that gaps lead to, limited to 24 bits."""
+    return gaps.astype(np.int64).cumsum().clip(-(1 << 24), (1 << 24) - 1).astype(np.int32)

@@ -26,7 +26,7 @@ def random_splats(target: FloatArray, count: int, spacing_px: float, rng: np.ran
 
 
 def contributions(rows: FloatArray, width_px: int, height_px: int) -> FloatArray:
-    """Return how much each splat [N, 8] adds to the picture: the integral of its square; 0 where its mean is far outside."""
+    """Return how much each splat [N, 8] adds to the picture: the integral of its square, 0 for one that is outside."""
     p, r = np.exp(rows[:, 2]), np.exp(rows[:, 4])
     energy = math.pi * p * r * (rows[:, 5:] ** 2).sum(1)
     half_y = 3 * r

@@ -1,7 +1,6 @@
 """Which part of a picture is drawn, and how large."""
 
 import math
-
 from typing import Protocol
 
 __all__ = ["MAX_SIDE_PX", "Region", "SizedPicture", "output_size", "resolve_region"]
