@@ -65,9 +65,12 @@ def plot_rd(result: RdResult, path: Path) -> None:
 
 def _dress(panel: "Axes", clip: ClipResult) -> None:
     """Label a panel, bound it to what is compared, and shade the ranges."""
-    rates = [point.kbps(clip.clip.fps) for points in clip.curves.values() for point in points]
     low, high = min(low for low, _ in clip.ranges), max(high for _, high in clip.ranges)
+    points = [point for points in clip.curves.values() for point in points]
+    seen = [point for point in points if low - 2 <= point.mean("luma_db") <= high + 2] or points
+    rates = [point.kbps(clip.clip.fps) for point in seen]
     panel.set_xscale("log")
+    panel.set_xlim(min(rates) / 1.1, max(rates) * 1.1)
     ticks = [tick for tick in _RATE_TICKS if min(rates) <= tick <= max(rates)]
     panel.set_xticks(ticks, [str(tick) for tick in ticks])
     panel.minorticks_off()

@@ -97,11 +97,18 @@ def _pieces(frame: EncodedFrame) -> tuple[bytes, ...]:
 
 
 @cache
-def source_digest() -> str:
-    """Return a digest of all that decides our bytes: modules, tables and native build, benchmarks apart."""
+def source_digest(folder: str = ".", native_sources: str | None = None) -> str:
+    """Return a digest of what decides a codec's bytes: modules and tables of a folder of the package, and native code.
+
+    Benchmarks are left out. `native_sources`: a pattern of the C++ files that count; the whole build where it is None
+    or the package came without them.
+    """
     root = Path(codec.__file__).parent
-    files = [path for path in root.rglob("*") if path.suffix in (".py", ".json") and "bench" not in path.parts]
+    files = [
+        path for path in (root / folder).rglob("*") if path.suffix in (".py", ".json") and "bench" not in path.parts
+    ]
+    native = sorted((root / "native" / "src").glob(native_sources)) if native_sources else []
     digest = hashlib.sha256()
-    for path in [*sorted(files), Path(_native.__file__)]:
+    for path in [*sorted(files), *(native or [Path(_native.__file__)])]:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
