@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from rich.console import Console
 
-from codec.cli_values import db_ranges, names, positive_number, positive_whole, quality_list, size
+from codec.cli_values import db_ranges, frame_range, names, positive_number, positive_whole, quality_list, size
 from codec.errors import MediaError
 
 __all__ = ["add_bench"]
@@ -55,6 +55,9 @@ def _add_rd(benches: Commands) -> None:
     rd.add_argument("--no-importance", action="store_true", help="weigh faces and persons like the rest")
     rd.add_argument("--metrics", type=names, metavar="NAME,...", help="only these measures beside luma (default: all)")
     rd.add_argument("--ranges", type=db_ranges, metavar="A:B,...", help="of luma dB (default: by kind of clip)")
+    rd.add_argument(
+        "--tail", type=frame_range, default=slice(90, 150), metavar="A:B", help="frames compared alone (default 90:150)"
+    )
     rd.add_argument("--moving", type=names, default=(), metavar="NAME,...", help="clips with a moving head")
     rd.add_argument("--other", type=names, default=(), metavar="NAME,...", help="clips that are no webcam at all")
     rd.add_argument("--cache", type=Path, metavar="DIR", help="keep points, and measure only what is not yet known")
@@ -96,6 +99,7 @@ def _run_rd(arguments: argparse.Namespace) -> int:
         importance=not arguments.no_importance,
         metrics=tuple(metric for metric in METRICS if arguments.metrics is None or metric in arguments.metrics),
         ranges=arguments.ranges,
+        tail=(arguments.tail.start, arguments.tail.stop or arguments.frames),
         moving=arguments.moving,
         other=arguments.other,
         cache=arguments.cache,

@@ -5,7 +5,17 @@ from collections.abc import Callable
 
 import pytest
 
-from codec.cli_values import frame_range, positive_number, positive_whole, quality_number, region, size
+from codec.cli_values import (
+    db_ranges,
+    frame_range,
+    names,
+    positive_number,
+    positive_whole,
+    quality_list,
+    quality_number,
+    region,
+    size,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +31,9 @@ from codec.cli_values import frame_range, positive_number, positive_whole, quali
         (frame_range, "3", slice(3, 4)),
         (positive_whole, "12", 12),
         (positive_number, "0.5", 0.5),
+        (quality_list, "10,55.5", (10.0, 55.5)),
+        (names, "vp8, av1", ("vp8", "av1")),
+        (db_ranges, "33:38,38:41.5", ((33.0, 38.0), (38.0, 41.5))),
         (quality_number, "0", 0.0),
         (quality_number, "100", 100.0),
     ],
@@ -51,6 +64,12 @@ def test_takes(parse: Callable[[str], object], text: str, expected: object) -> N
         (positive_number, "nan"),
         (positive_number, "inf"),
         (positive_number, "x"),
+        (quality_list, "10,,20"),
+        (quality_list, "10,101"),
+        (names, "vp8,"),
+        (db_ranges, "33"),
+        (db_ranges, "38:33"),
+        (db_ranges, "33:x"),
         (quality_number, "100.5"),
         (quality_number, "-1"),
     ],
