@@ -145,7 +145,7 @@ def known_splats(state: SplatState, layer: int) -> IntArray:
     """Return the live splats [m, 9] of the normalised kind in layers 0 to `layer`: others are predicted from them."""
     first, blocks = state.epoch.layer_range(layer)
     splats = state.splats[: (first + blocks) * BLOCK_SLOTS]
-    return splats[splats[:, 8] == KIND_NORMALISED]
+    return np.asarray(splats[splats[:, 8] == KIND_NORMALISED], np.int32)
 
 
 def bulk_placed(state: SplatState, part: ParsedKeyPart) -> tuple[IntArray, IntArray]:

@@ -52,4 +52,6 @@ class GsvcPeer:
         wall_s, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
         decoder = GsvcDecoder(self.threads)
         sizes = tuple(map(len, packets))
-        return CodedClip(sizes, tuple(map(packets_of, sizes)), [decoder.decode(packet) for packet in packets], wall_s, cpu_s)
+        return CodedClip(
+            sizes, tuple(map(packets_of, sizes)), [decoder.decode(packet) for packet in packets], wall_s, cpu_s
+        )

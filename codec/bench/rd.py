@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av.error
 
+from codec.bench.gsvc_peer import GsvcPeer
 from codec.bench.libav_peers import LIBAV_PEERS
 from codec.bench.metrics import METRICS, Metric, prepare_source
 from codec.bench.peers import Peer
@@ -162,7 +163,7 @@ def _find_peers(options: RdOptions) -> tuple[list[Peer], list[LeftOut]]:
         if name == "unweighted":
             peers.append(_our_peer(options, importance=False, name=name))
         elif name == "gsvc":
-            left_out.append(LeftOut(name, "not part of this version"))
+            peers.append(GsvcPeer(threads=options.threads))
         else:
             peers += LIBAV_PEERS[name]
     found = []

@@ -8,7 +8,9 @@ from statistics import fmean
 from rich.table import Table
 
 from codec.bench.bd import BdRate, Curve, bd_rate, curve_of
+from codec.bench.gsvc_peer import GsvcPeer
 from codec.bench.metrics import Metric, prepare_source
+from codec.bench.peers import Peer
 from codec.bench.rd_clips import BenchClip, load_clip
 from codec.bench.rd_compare import scaled_mean
 from codec.bench.rd_points import Point, PointCache, Report, measure_curve
@@ -58,7 +60,11 @@ def measure_stills(folder: Path, cache: PointCache, threads: int, report: Report
     for path in paths:
         clip = load_clip(path, None, 1)
         source = prepare_source(clip.pictures, Fraction(1))
-        peers = [peer for peer in (SplatStillPeer(threads=threads), *STILL_PEERS) if peer.missing() is None]
+        peers = [
+            peer
+            for peer in (SplatStillPeer(threads=threads), *STILL_PEERS, GsvcPeer(threads=threads, stills=True))
+            if peer.missing() is None
+        ]
         curves = {
             peer.name: measure_curve(peer, source, clip.key, STILL_METRICS, [], cache, lambda _: None) for peer in peers
         }
@@ -129,6 +135,10 @@ def stills_json(results: list[StillResult]) -> dict[str, object]:
             for (codec, metric), percent in still_means(results).items()
         ],
     }
+
+
+def _peers(threads: int) -> list[Peer]:
+    return [SplatStillPeer(threads=threads), *STILL_PEERS, GsvcPeer(threads=threads, stills=True)]
 
 
 def _compare(curves: dict[str, list[Point]]) -> list[StillComparison]:

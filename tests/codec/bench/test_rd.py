@@ -12,6 +12,8 @@ import pytest
 from rich.console import Console
 
 from codec.bench import rd
+from codec.bench.figures import mean_luma_psnr_db
+from codec.bench.gsvc_peer import GsvcPeer
 from codec.bench.metrics import Source, prepare_source
 from codec.bench.peers import CodedClip, Ladder, packets_of
 from codec.bench.rd import RdOptions, RdResult, measure_rd
@@ -36,6 +38,7 @@ class NoisyPeer:
     name: str = "noisy"
     cost: float = 1.0
     ladder: Ladder = LADDER
+    lacks: str | None = None
     encoded: list[float] = field(default_factory=list)
 
     @property
@@ -43,7 +46,7 @@ class NoisyPeer:
         return f"{self.name} {self.cost}"
 
     def missing(self) -> str | None:
-        return None
+        return self.lacks
 
     def encode(self, pictures: Sequence[RgbPicture], fps: Fraction, quality: float) -> CodedClip:
         self.encoded.append(quality)
@@ -159,9 +162,9 @@ def test_fits_inside(size: tuple[int, int], limit: tuple[int, int] | None, fitte
 def measured(clip_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[RdOptions, RdResult]:
     ours, theirs = NoisyPeer("splatcall", 0.5), NoisyPeer("vp8")
     monkeypatch.setattr(rd, "_our_peer", lambda options, importance, name="splatcall": ours)
-    monkeypatch.setattr(rd, "LIBAV_PEERS", {"vp8": (theirs,)})
+    monkeypatch.setattr(rd, "LIBAV_PEERS", {"vp8": (theirs,), "vp9": (NoisyPeer("vp9", lacks="no such encoder"),)})
     monkeypatch.setattr(rd, "RANGES", {"webcam": ((33.0, 38.0), (10.0, 20.0))})
-    options = RdOptions(clip_path, against=("vp8", "gsvc"), frames=FRAMES, tail=(3, 6))
+    options = RdOptions(clip_path, against=("vp8", "vp9"), frames=FRAMES, tail=(3, 6))
     return options, measure_rd(options, quiet)
 
 
@@ -186,7 +189,7 @@ def test_says_what_is_left_out_and_what_does_not_span(clip_path: Path, monkeypat
     console = Console(width=200, file=io.StringIO(), record=True)
     print_rd(result, console)
     text = console.export_text()
-    assert "gsvc is left out" in text
+    assert "vp9 is left out: no such encoder" in text
     assert "no span" in text
     assert "10-20 dB luma: the anchor spans" in text
     assert "-50" in text
@@ -210,6 +213,14 @@ def test_our_own_codec_is_a_peer(source: Source) -> None:
     assert "no importance" in peer.settings
     assert peer.settings != SplatPeer(threads=1).settings
     assert SplatPeer(qualities=(30, 10), extend=False).ladder == Ladder((10, 30), 10, 30, 6.0)
+
+
+def test_gsvc_is_a_peer(source: Source) -> None:
+    clip = GsvcPeer(effort="fast", threads=1).encode(source.pictures[:3], source.fps, 30)
+    stills = GsvcPeer(effort="fast", threads=1, stills=True).encode(source.pictures[:3], source.fps, 30)
+    assert clip.sizes_bytes[0] == stills.sizes_bytes[0] == stills.sizes_bytes[1] > clip.sizes_bytes[1]
+    assert min(mean_luma_psnr_db(coded.pictures, source.pictures[:3]) for coded in (clip, stills)) > 20
+    assert GsvcPeer().settings != GsvcPeer(effort="slow").settings
 
 
 def test_refuses_unknown_names(clip_path: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -51,11 +51,11 @@ def test_table_and_json(tmp_path: Path, picture: RgbPicture, monkeypatch: pytest
     results = measure_stills(folder, PointCache(tmp_path / "cache"), 1, said.append)
     assert [line.split(":")[0] for line in said] == ["a", "b"]
     means = still_means(results)
-    assert {codec for codec, _ in means} <= {"JPEG", "WebP"}
+    assert {codec for codec, _ in means} <= {"JPEG", "WebP", "gsvc"}
     assert {metric for _, metric in means} <= {"luma_db", "rgb_db", "ms_ssim"}
     content = json.loads(json.dumps(stills_json(results)))
     assert [entry["name"] for entry in content["pictures"]] == ["a", "b"]
-    assert set(content["pictures"][0]["points"]) == {"splatcall", "JPEG", "WebP"}
+    assert set(content["pictures"][0]["points"]) == {"splatcall", "JPEG", "WebP", "gsvc"}
     console = Console(width=200, file=io.StringIO(), record=True)
     console.print(stills_table(results))
     assert "mean" in console.export_text()
