@@ -73,6 +73,13 @@ def _add_encode(commands: Commands) -> None:
     parser.add_argument(
         "--latency-ms", type=positive_number, default=30.0, metavar="T", help="of one frame with --effort live"
     )
+    parser.add_argument(
+        "--delay-frames",
+        type=int,
+        choices=(0, 1),
+        default=0,
+        help="1: hold a picture back, so that a frame may show two",
+    )
     parser.add_argument("--no-importance", action="store_true", help="weigh faces and persons like the rest")
     parser.add_argument(
         "--patch-every", type=positive_number, metavar="S", help="store a patch to seek by every S seconds"
@@ -117,6 +124,7 @@ def _run_encode(arguments: argparse.Namespace) -> int:
         effort=arguments.effort,
         latency_ms=arguments.latency_ms,
         importance=not arguments.no_importance,
+        delay_frames=arguments.delay_frames,
         patch_every_s=arguments.patch_every,
         seed=arguments.seed,
         work=arguments.work,

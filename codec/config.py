@@ -29,6 +29,7 @@ class EncoderConfig:
     effort: Effort = "best"
     latency_ms: float = 30.0  # wall time for a frame when effort is "live", > 0
     importance: bool = True
+    delay_frames: int = 0  # 0 or 1 pictures held back, so that one frame may stand for two (see codec/midpoint.py)
     threads: int = 2  # 1 .. 64
     seed: int = 0
 
@@ -46,6 +47,7 @@ class EncoderConfig:
             raise ConfigError(f"effort must be 'best' or 'live', got {self.effort!r}")
         if not 0 < self.latency_ms <= 60000:
             raise ConfigError(f"latency_ms must be above 0 and at most 60000, got {self.latency_ms}")
+        _check_range("delay_frames", self.delay_frames, 0, 1)
         _check_range("threads", self.threads, 1, 64)
 
 

@@ -39,7 +39,7 @@ class Decoder:
 
     @property
     def midpoint(self) -> SplatState | None:
-        """The state to show half a frame interval before this one, where the last frame asks for it."""
+        """The state to show one picture before this one, where the last frame asks for it."""
         return self._midpoint
 
     def push_epoch(self, record: bytes) -> EpochRecord:
@@ -109,3 +109,7 @@ class Decoder:
         from codec import render  # a receiver that only keeps state needs no renderer
 
         return render.to_rgb(render.render(self.state, scale, region))
+
+    def shown(self) -> tuple[SplatState, ...]:
+        """Return the states that the last frame or patch shows, in order: a midpoint where it asks for one, its own."""
+        return (self.state,) if self._midpoint is None else (self._midpoint, self.state)

@@ -1,8 +1,9 @@
 """Pictures in, frames out: orchestration of importance, motion, the closed loops and packing."""
 
+import copy
 import logging
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -23,7 +24,7 @@ from codec.state import apply_frame, state_hash
 from codec.types import EncodedFrame, EpochRecord, FloatArray, FrameStats, FrameWork, PCommands, SplatState
 from codec.work import WorkCalibrator
 
-__all__ = ["Encoder"]
+__all__ = ["Encoder", "EncoderMemory"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +35,18 @@ _KEY_PLANS = {
     "best": KeyPlan(),
     "live": KeyPlan(iterations=40, quantized_iterations=0, refit_iterations=0, sweeps=4, start_factor=0.8),
 }
+_SHARED = {"_config", "_engine", "_flow", "_importance"}  # attributes that no frame changes, or only by loading a state
 _PACK_RESERVE_MS = 1.5  # kept back of a budget for packing at first; then follows what packing took
 _BASE_SPACINGS_PX = (48, 64, 96, 128, 192, 256)
 _MOST_BASE_SAMPLES = 800  # of all three planes: the base must fit into the first part of a key frame
+
+
+@dataclass(frozen=True)
+class EncoderMemory:
+    """What an encoder was at one moment."""
+
+    own: dict[str, object]  # attributes that frames change
+    engine: PFrameEngine | None
 
 
 class Encoder:
@@ -62,6 +72,7 @@ class Encoder:
         self._rate = self._bitrate_control()
         self._engine: PFrameEngine | None = None
         self._luma: npt.NDArray[np.uint8] | None = None
+        self._midpoint = False
         self._frames = 0
         self._frames_since_key = 0
         self._share_changed = 1.0
@@ -80,18 +91,22 @@ class Encoder:
         budget_ms: float | None = None,
         force_key: bool = False,
         work: FrameWork | None = None,
+        midpoint: bool = False,
     ) -> EncodedFrame:
         """Encode the next picture, uint8 [H, W, 3].
 
         budget_ms bounds the wall time of a P-frame, the most useful work first; by default `latency_ms` where the
         effort is "live" and nothing where it is "best". With `work`, as an earlier run of the same pictures and
-        options gave it, that bounds the frame instead and its bytes are the same. Raises ConfigError for a picture of
-        another size.
+        options gave it, that bounds the frame instead and its bytes are the same. With `midpoint` one picture was left
+        out before this one, and a P-frame asks for the midpoint of the states around it to be shown instead. Raises
+        ConfigError for a picture of another size.
         """
         started, cpu_started = time.perf_counter(), time.process_time()
         self._check(rgb)
         if budget_ms is None and self._config.effort == "live":
             budget_ms = self._config.latency_ms
+        self._midpoint = midpoint
+        self._frames += midpoint
         stages: dict[str, float] = {}
         luma = _luma(rgb)
         cut = self._scene.is_cut(luma)
@@ -110,6 +125,30 @@ class Encoder:
             stages_ms=stages,
         )
         return replace(frame, stats=stats)
+
+    @property
+    def config(self) -> EncoderConfig:
+        """What the encoder was asked for."""
+        return self._config
+
+    @property
+    def weights(self) -> FloatArray:
+        """The importance of each 16 px block in the last picture, [rows, columns]; raises StreamStateError without."""
+        if self._weights is None:
+            raise StreamStateError("no picture has been encoded yet")
+        return self._weights
+
+    def remember(self) -> "EncoderMemory":
+        """Return everything that the next frames depend on, to go back to."""
+        own = {name: copy.deepcopy(value) for name, value in vars(self).items() if name not in _SHARED}
+        return EncoderMemory(own, self._engine)
+
+    def go_back(self, memory: "EncoderMemory") -> None:
+        """Be as at `remember`, as if what was encoded since then had not been; of use once for each memory."""
+        vars(self).update(memory.own)
+        self._engine = memory.engine
+        if self._engine is not None and self.state is not None:
+            self._engine.load(self.state)
 
     def close(self) -> None:
         """Free what MediaPipe holds. The encoder is of no use afterwards."""
@@ -225,7 +264,8 @@ class Encoder:
         self.state.frame_number = before.frame_number + 1
         hash16 = state_hash(self.state) if hashed else None
         number, likely_set = self.state.frame_number, self._engine.table_set
-        return serialize_p(before, number, commands, None, hash16=hash16, likely_set=likely_set)
+        midpoint = self._midpoint
+        return serialize_p(before, number, commands, None, hash16=hash16, midpoint=midpoint, likely_set=likely_set)
 
     def _flows(self, luma: npt.NDArray[np.uint8]) -> list[FloatArray]:
         """Return the flows offered to the cells: from the last source and, at "best", from the state's picture too."""
@@ -260,7 +300,7 @@ class Encoder:
     def _hash_due(self) -> bool:
         """Return whether this frame carries the state's hash: one a second does, live by the clock."""
         if self._config.effort == "best":
-            return self._frames % max(1, round(self._config.fps[0] / self._config.fps[1])) == 0
+            return self._frames % max(1, round(self._config.fps[0] / self._config.fps[1])) <= self._midpoint
         now = time.perf_counter()
         due = now - self._hashed_at >= 1.0
         if due:
@@ -275,7 +315,9 @@ class Encoder:
         splats = int(np.count_nonzero(self.state.splats[:, 8]))
         stats = FrameStats(self._frames, kind, size_bytes, 0.0, 0.0, splats, changed, {})
         epoch = self.state.epoch.epoch
-        return EncodedFrame(epoch, self.state.frame_number, kind, parts, record, stats, state_hash(self.state))
+        midpoint = self._midpoint and kind == "p"
+        number, hash16 = self.state.frame_number, state_hash(self.state)
+        return EncodedFrame(epoch, number, kind, parts, record, stats, hash16, midpoint=midpoint)
 
     # -- epochs
 

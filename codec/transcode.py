@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from codec.bitstream.container import (
     PROFILE_GSVC,
     PROFILE_SPLATS,
@@ -26,8 +29,9 @@ from codec.errors import ConfigError, MediaError
 from codec.gsvc import GsvcConfig, GsvcDecoder
 from codec.gsvc.clips import decode_frames, encode_frames
 from codec.media import Clip, open_clip, open_writer
-from codec.render import output_size
-from codec.types import EncodedFrame, FrameStats
+from codec.midpoint import encode_pictures
+from codec.render import output_size, render, to_rgb
+from codec.types import EncodedFrame, FrameStats, SplatState
 from codec.work_file import open_work
 
 __all__ = ["EncodeOptions", "EncodeReport", "Progress", "decode_clip", "encode_clip"]
@@ -48,6 +52,7 @@ class EncodeOptions:
     effort: Effort = "best"
     latency_ms: float = 30.0  # of one frame, with effort "live"
     importance: bool = True
+    delay_frames: int = 0  # 1: hold a picture back, so that a frame may stand for two
     patch_every_s: float | None = None  # None: no patches
     threads: int = max(1, min(64, os.cpu_count() or 1))
     seed: int = 0
@@ -68,6 +73,7 @@ class EncodeOptions:
             effort=self.effort,
             latency_ms=self.latency_ms,
             importance=self.importance,
+            delay_frames=self.delay_frames,
             threads=self.threads,
             seed=self.seed,
             **limits,
@@ -106,10 +112,12 @@ class EncodeReport:
 
     def summary(self) -> str:
         """Return one line for people."""
-        kbps = self.total_bytes * 8 * self.fps / len(self.frames) / 1000
+        pictures = self.frames[-1].index + 1
+        kbps = self.total_bytes * 8 * self.fps / pictures / 1000
         keys = sum(stats.kind == "key" for stats in self.frames)
+        shown = "" if pictures == len(self.frames) else f"{pictures} pictures in "
         return (
-            f"{self.width}x{self.height}, {len(self.frames)} frames ({keys} key), "
+            f"{self.width}x{self.height}, {shown}{len(self.frames)} frames ({keys} key), "
             f"{self.total_bytes} bytes, {kbps:.1f} kbit/s, {self.frames[-1].splats} splats"
         )
 
@@ -134,14 +142,12 @@ def encode_clip(source: Path, output: Path, options: EncodeOptions, progress: Pr
             open_work(options.work, config) as work,
         ):
             writer = SplatvWriter(file, info)
-            for picture in clip:
-                frame = encoder.encode(picture, work=work.of(picture))
-                work.push(frame)
+            for frame in encode_pictures(encoder, clip, work):
                 _write_frame(writer, frame)
                 if patch_frames and stats and len(stats) % patch_frames == 0 and encoder.state is not None:
                     writer.write_patch(make_patch(encoder.state, None, -1))
                 stats.append(frame.stats)
-                progress(len(stats), clip.expected_frames)
+                progress(frame.stats.index + 1, clip.expected_frames)
             writer.close()
     total_bytes = output.stat().st_size
     return EncodeReport(config.width_px, config.height_px, float(clip.fps), "cpu", total_bytes, stats)
@@ -160,21 +166,21 @@ def _encode_gsvc(source: Path, output: Path, options: EncodeOptions, progress: P
 def decode_clip(
     source: Path, output: Path, scale: float, region: Region | None, frames: slice, progress: Progress
 ) -> int:
-    """Decode frames of a .splatv file to a clip or a picture and return how many there were.
+    """Decode pictures of a .splatv file, of frames and midpoints, to a clip or a picture; returns how many there were.
 
     Raises BitstreamError for what is no stream, MediaError where output, frames and region do not go together.
     """
     with source.open("rb") as file:
         reader = SplatvReader(file)
-        wanted = _frames_within(frames, reader.index.frames)
+        wanted = _frames_within(frames, reader.index.pictures)
         if output.suffix.lower() == ".png" and len(wanted) != 1:
             raise MediaError(f"{output}: a png takes one frame, got {len(wanted)}: choose one with --frames N")
         with _appearing(output) as unfinished:
             writer = open_writer(unfinished, Fraction(*reader.info.fps), output.suffix)
             with closing(writer):
-                for done, decoder in enumerate(_decoders(reader, wanted), start=1):
-                    _check_view(decoder, scale, region)
-                    writer.write(decoder.picture(scale, region))
+                for done, shown in enumerate(_shown(reader, wanted), start=1):
+                    _check_view(shown, scale, region)
+                    writer.write(_picture(shown, scale, region))
                     progress(done, len(wanted))
     return len(wanted)
 
@@ -185,20 +191,25 @@ def _write_frame(writer: SplatvWriter, frame: EncodedFrame) -> None:
     writer.write_frame(frame.parts)
 
 
-def _decoders(reader: SplatvReader, wanted: range) -> Iterator[Decoder | GsvcDecoder]:
-    """Give a decoder of the file's profile as it stands at each wanted frame."""
-    return decode_frames(reader, wanted) if reader.info.profile == PROFILE_GSVC else _decoded_states(reader, wanted)
+def _shown(reader: SplatvReader, wanted: range) -> Iterator[SplatState | GsvcDecoder]:
+    """Give what holds each wanted picture: a state, or the decoder of the gsvc profile."""
+    return decode_frames(reader, wanted) if reader.info.profile == PROFILE_GSVC else _shown_states(reader, wanted)
 
 
-def _decoded_states(reader: SplatvReader, wanted: range) -> Iterator[Decoder]:
-    """Give the decoder as it stands at each wanted frame, from the nearest place where one can start."""
+def _picture(shown: SplatState | GsvcDecoder, scale: float, region: Region | None) -> npt.NDArray[np.uint8]:
+    """Return a picture, uint8 [H, W, 3]."""
+    return to_rgb(render(shown, scale, region)) if isinstance(shown, SplatState) else shown.picture(scale, region)
+
+
+def _shown_states(reader: SplatvReader, wanted: range) -> Iterator[SplatState]:
+    """Give the state of each wanted picture, from the nearest place where a decoder can start."""
     decoder = Decoder()
     epoch, patch, index = reader.start_for(wanted.start)
     decoder.push_epoch(epoch.body)
     if patch is not None:
         decoder.push_patch(reader.patch_parts(patch))
         if index - 1 in wanted:
-            yield decoder
+            yield decoder.state
     for record in reader.records(reader.end_of(patch or epoch)):
         if record.kind == RECORD_EPOCH:
             decoder.push_epoch(record.body)
@@ -206,9 +217,10 @@ def _decoded_states(reader: SplatvReader, wanted: range) -> Iterator[Decoder]:
             if index >= wanted.stop:
                 return
             decoder.push_frame(split_parts(record.body))
-            if index in wanted:
-                yield decoder
-            index += 1
+            for state in decoder.shown():
+                if index in wanted:
+                    yield state
+                index += 1
 
 
 def _frames_within(frames: slice, count: int) -> range:
@@ -222,10 +234,10 @@ def _frames_within(frames: slice, count: int) -> range:
     return wanted
 
 
-def _check_view(decoder: Decoder | GsvcDecoder, scale: float, region: Region | None) -> None:
+def _check_view(shown: SplatState | GsvcDecoder, scale: float, region: Region | None) -> None:
     """Raise MediaError unless the region lies inside the picture and the output is not too large."""
     try:
-        output_size(decoder.state.epoch if isinstance(decoder, Decoder) else decoder.state, scale, region)
+        output_size(shown.epoch if isinstance(shown, SplatState) else shown.state, scale, region)
     except ValueError as error:
         raise MediaError(str(error)) from error
 

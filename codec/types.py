@@ -311,3 +311,9 @@ class EncodedFrame:
     state_hash: int
     unvisited: int = 0  # splats that the time budget left out
     work: FrameWork | None = None  # of P-frames
+    midpoint: bool = False  # the midpoint of the states before and after it is to be shown, too
+
+    @property
+    def pictures(self) -> int:
+        """Pictures that the frame stands for."""
+        return 2 if self.midpoint else 1

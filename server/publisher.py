@@ -35,6 +35,7 @@ FIGURES_S = 1.0
 RECORDS = 3000  # encode records kept for /api/rooms/{room}/stats, the oldest go first
 ACTIVE_MS = 2000.0  # a publisher whose camera was silent for longer takes no share of the time budget
 FAILURE_PAUSE_S = 0.05
+MIDPOINT_PERIODS = 2.5  # of the present frame rate: across a longer gap no midpoint is shown
 PATCH_BYTES_A_SLOT = 7  # estimate: 45 to 55 bits each (wire.md)
 
 
@@ -168,7 +169,12 @@ class Publisher:
             size = self._camera.coded(PictureSize(picture.width, picture.height), now_ms())
             began_ms = now_ms()
             try:
-                frame = await self._lease.encode(Resampler(picture, size), self._config(size), self._pace.budget_ms())
+                frame = await self._lease.encode(
+                    Resampler(picture, size),
+                    self._config(size),
+                    self._pace.budget_ms(),
+                    midpoint=self._wants_midpoint(capture_ms),
+                )
             except WorkerError as error:
                 self.dropped += 1
                 logger.warning("stream %s of %s: picture lost: %s", self.stream, self.participant_id, error)
@@ -179,6 +185,12 @@ class Publisher:
                 self._pace.push_cost(_cost_of(frame, now - began_ms), max(1, self._active_publishers()), now)
             self.size = size
             self._publish(frame, capture_ms, now)
+
+    def _wants_midpoint(self, capture_ms: float) -> bool:
+        """Tell whether to ask for a midpoint before the next frame: not across a pause of the camera."""
+        if not self._pace.midpoints or not self.records:
+            return False
+        return capture_ms - self.records[-1].capture_ms < MIDPOINT_PERIODS * 1000 / self._pace.fps
 
     def _publish(self, frame: EncodedFrame, capture_ms: float, now: float) -> None:
         """Put a frame into the history and tell the room."""

@@ -33,7 +33,7 @@ _TAIL_BYTES = 8  # length of the footer record, then the tail's letters
 MAX_RECORD_BYTES = 1 << 24
 _MAX_VARINT_BYTES = 4
 _GSVC_KEY = b"\0"  # first byte of a key frame
-_MAX_FRAMES = 1 << 31
+_MAX_PICTURES = 1 << 31
 
 
 def _serialize_varint(value: int) -> bytes:
@@ -93,15 +93,22 @@ class SplatvInfo:
     height_px: int
     profile: str = PROFILE_SPLATS  # or PROFILE_GSVC: frames of SPEC section 10, neither epoch records nor patches
 
+    def pictures_of(self, frame: bytes) -> int:
+        """Return how many pictures a frame stands for, given its first part: with a midpoint two, else one."""
+        if self.profile == PROFILE_GSVC:
+            return 1
+        header = parse_header(frame)
+        return 2 if header.midpoint and header.kind == "p" else 1
+
 
 @dataclass
 class SplatvIndex:
-    """What a file's footer says: how many frames, and where one can start."""
+    """What a file's footer says: how many pictures, and where one can start."""
 
-    frames: int = 0
+    pictures: int = 0
     # index of the key frame, offset of the epoch record (gsvc: of the key frame's own)
     epochs: list[tuple[int, int]] = field(default_factory=list)
-    patches: list[tuple[int, int]] = field(default_factory=list)  # index of the frame whose state it holds, offset
+    patches: list[tuple[int, int]] = field(default_factory=list)  # index of the state's picture that it holds, offset
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,7 @@ class SplatvWriter:
     def __init__(self, stream: BinaryIO, info: SplatvInfo) -> None:
         """Write the head of a file to a stream open for writing, at its start."""
         self._stream = stream
+        self._info = info
         self._index = SplatvIndex()
         self._offset = 0
         self._closed = False
@@ -135,21 +143,21 @@ class SplatvWriter:
 
     def write_epoch(self, record: bytes) -> None:
         """Write an epoch record; its key frame comes next."""
-        self._index.epochs.append((self._index.frames, self._offset))
+        self._index.epochs.append((self._index.pictures, self._offset))
         self._write_record(RECORD_EPOCH, record)
 
     def write_frame(self, parts: Sequence[bytes], starts: bool = False) -> None:
         """Write a frame; `starts` says of one without an epoch record that decoding can start at it."""
         if starts:
-            self._index.epochs.append((self._index.frames, self._offset))
+            self._index.epochs.append((self._index.pictures, self._offset))
         self._write_record(RECORD_FRAME, join_parts(parts))
-        self._index.frames += 1
+        self._index.pictures += self._info.pictures_of(parts[0])
 
     def write_patch(self, parts: Sequence[bytes]) -> None:
         """Write a patch from nothing to the state after the frame written last."""
-        if not self._index.frames:
+        if not self._index.pictures:
             raise StreamStateError("a patch needs a frame before it")
-        self._index.patches.append((self._index.frames - 1, self._offset))
+        self._index.patches.append((self._index.pictures - 1, self._offset))
         self._write_record(RECORD_PATCH, pack(list(parts)))
 
     def close(self) -> None:
@@ -160,7 +168,7 @@ class SplatvWriter:
         index = self._index
         start = self._offset
         footer = {
-            "frames": index.frames,
+            "pictures": index.pictures,
             "epochs": [list(entry) for entry in index.epochs],
             "patches": [list(entry) for entry in index.patches],
         }
@@ -228,8 +236,8 @@ class SplatvReader:
 
     def epoch_for(self, frame_index: int) -> tuple[int, int]:
         """Return the entry of the index that a frame's epoch has: its key frame's index, the offset where it starts."""
-        if not 0 <= frame_index < self.index.frames:
-            raise BitstreamError(f"frames are 0..{self.index.frames - 1}, got {frame_index}")
+        if not 0 <= frame_index < self.index.pictures:
+            raise BitstreamError(f"frames are 0..{self.index.pictures - 1}, got {frame_index}")
         epochs = [entry for entry in self.index.epochs if entry[0] <= frame_index]
         if not epochs:
             raise BitstreamError(f"no epoch begins at or before frame {frame_index}")
@@ -291,15 +299,15 @@ class SplatvReader:
         if found is None or found[0].kind != RECORD_HEADER:
             return None
         fields = unpack_map(found[0].body, "file index", MAX_RECORD_BYTES)
-        frames = integer(fields.get("frames"), 0, _MAX_FRAMES, "frames")
-        return SplatvIndex(frames, self._entries(fields, "epochs"), self._entries(fields, "patches"))
+        pictures = integer(fields.get("pictures"), 0, _MAX_PICTURES, "pictures")
+        return SplatvIndex(pictures, self._entries(fields, "epochs"), self._entries(fields, "patches"))
 
     def _entries(self, fields: dict[str, object], name: str) -> list[tuple[int, int]]:
         """Return one list of the index: frame index and offset."""
         entries = fields.get(name)
         if not isinstance(entries, list):
             raise BitstreamError(f"file index: expected a list of {name}, got {type(entries).__name__}")
-        pairs = [integers(entry, range(2, 3), 0, max(self._size, _MAX_FRAMES), name) for entry in entries]
+        pairs = [integers(entry, range(2, 3), 0, max(self._size, _MAX_PICTURES), name) for entry in entries]
         return [(index, offset) for index, offset in pairs]
 
     def _scan(self) -> SplatvIndex:
@@ -308,13 +316,13 @@ class SplatvReader:
         try:
             for record in self.records():
                 if record.kind == RECORD_EPOCH:
-                    index.epochs.append((index.frames, record.offset))
+                    index.epochs.append((index.pictures, record.offset))
                 elif record.kind == RECORD_FRAME:
                     if self.info.profile == PROFILE_GSVC and record.body[:1] == _GSVC_KEY:
-                        index.epochs.append((index.frames, record.offset))
-                    index.frames += 1
-                elif index.frames:
-                    index.patches.append((index.frames - 1, record.offset))
+                        index.epochs.append((index.pictures, record.offset))
+                    index.pictures += self.info.pictures_of(record.body)
+                elif index.pictures:
+                    index.patches.append((index.pictures - 1, record.offset))
         except BitstreamError:
             return index
         return index

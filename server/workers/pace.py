@@ -21,7 +21,9 @@ class Pace:
     """Time budget and frame-rate steps of one publisher. Pure: costs and the time in, budget and admission out.
 
     A step down follows when frames take longer than their period, and when other processes leave the encoder so little
-    CPU time within its budget that its frames stay unfinished: then fewer frames get more time each.
+    CPU time within its budget that its frames stay unfinished: then fewer frames get more time each. At half the full
+    rate and below, receivers are asked for the midpoint before each frame, so that they show twice as many pictures;
+    there are no steps between full and half rate, and publishers who have no more than a core each begin at half.
     """
 
     STEPS_FPS = (30, 20, 15, 12, 10)
@@ -42,7 +44,8 @@ class Pace:
     def __init__(self, cores: int, threads: int, max_fps: int) -> None:
         self._cores = cores
         self._threads = threads
-        self._steps = [max_fps, *(fps for fps in self.STEPS_FPS if fps < max_fps)]
+        slower = [fps for fps in self.STEPS_FPS if fps < max_fps]
+        self._steps = [max_fps, *([fps for fps in slower if 2 * fps <= max_fps] or slower)]
         self._step = 0
         self._costs: deque[FrameCost] = deque(maxlen=self.COSTS)
         self._publishers = 1
@@ -54,6 +57,11 @@ class Pace:
     def fps(self) -> int:
         """Present frame rate."""
         return self._steps[self._step]
+
+    @property
+    def midpoints(self) -> bool:
+        """Whether frames are so far apart that receivers are to show midpoints between them."""
+        return self._has_midpoints(self._step)
 
     def budget_ms(self) -> float:
         """Return the wall time that one frame may take now."""
@@ -120,10 +128,15 @@ class Pace:
         cores_used = max(self.MIN_CORES_USED, min(self._cores_used, max(1.0, self._cores / self._publishers)))
         return min(self.MAX_PERIOD_SHARE * 1000 / self._steps[step], self._cpu_ms(step) / cores_used)
 
+    def _has_midpoints(self, step: int) -> bool:
+        """Tell whether a step is at half the full rate or below."""
+        return 2 * self._steps[step] <= self._steps[0]
+
     def _least_step(self) -> int:
-        """Return the fastest step whose budget is worth anything."""
-        steps = range(len(self._steps))
-        return next((step for step in steps if self._budget_ms(step) >= self.MIN_BUDGET_MS), len(self._steps) - 1)
+        """Return the fastest step whose budget is worth anything; publishers who share cores begin at half rate."""
+        last = len(self._steps) - 1
+        first = int(1 < self._publishers >= self._cores and self._has_midpoints(min(1, last)))
+        return next((step for step in range(first, last) if self._budget_ms(step) >= self.MIN_BUDGET_MS), last)
 
     def _go(self, step: int, now_ms: float) -> None:
         """Take another step, never faster than the budget allows."""

@@ -42,7 +42,12 @@ class Lease:
         self._filling: asyncio.Future[None] | None = None  # outlives a cancelled `encode`
 
     async def encode(
-        self, rgb_writer: Callable[[npt.NDArray[np.uint8]], None], config: EncoderConfig, budget_ms: float
+        self,
+        rgb_writer: Callable[[npt.NDArray[np.uint8]], None],
+        config: EncoderConfig,
+        budget_ms: float,
+        *,
+        midpoint: bool = False,
     ) -> EncodedFrame:
         """Have `rgb_writer` fill the shared picture (in a thread) and return its frame.
 
@@ -57,7 +62,7 @@ class Lease:
             self._filling = asyncio.ensure_future(asyncio.to_thread(self._fill, rgb_writer))
             await asyncio.shield(self._filling)
             self.ticket += 1
-            self._pool.submit(self, Encode(self.key, self.ticket, config, budget_ms))
+            self._pool.submit(self, Encode(self.key, self.ticket, config, budget_ms, midpoint=midpoint))
             async with asyncio.timeout(HUNG_S):  # wait_for would lose a cancellation that comes with the frame
                 return await future
         except TimeoutError:

@@ -39,9 +39,14 @@ class EncoderProtocol(Protocol):
     last_changed: npt.NDArray[np.int64]
 
     def encode(
-        self, rgb: npt.NDArray[np.uint8], *, budget_ms: float | None = None, force_key: bool = False
+        self,
+        rgb: npt.NDArray[np.uint8],
+        *,
+        budget_ms: float | None = None,
+        force_key: bool = False,
+        midpoint: bool = False,
     ) -> EncodedFrame:
-        """Encode one picture."""
+        """Encode one picture; with `midpoint` one was left out before it."""
         ...
 
     def close(self) -> None:
@@ -80,6 +85,7 @@ class Encode:
     config: EncoderConfig  # of another size than before: a new epoch
     budget_ms: float
     force_key: bool = False
+    midpoint: bool = False  # to be shown between the frame before and this one
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,7 @@ class _Publisher:
         encoder = self._encoder
         assert encoder is not None
         picture = self._picture.view(order.config.width_px, order.config.height_px).copy()
-        frame = encoder.encode(picture, budget_ms=order.budget_ms, force_key=order.force_key)
+        frame = encoder.encode(picture, budget_ms=order.budget_ms, force_key=order.force_key, midpoint=order.midpoint)
         if frame.epoch_record is not None:
             self._record = frame.epoch_record
         if frame.epoch != self._epoch:

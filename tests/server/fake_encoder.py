@@ -27,7 +27,12 @@ class FakeEncoder:
         self.last_changed = np.full(0 if state is None else state.epoch.slots, -1, np.int64)
 
     def encode(
-        self, rgb: npt.NDArray[np.uint8], *, budget_ms: float | None = None, force_key: bool = False
+        self,
+        rgb: npt.NDArray[np.uint8],
+        *,
+        budget_ms: float | None = None,
+        force_key: bool = False,
+        midpoint: bool = False,
     ) -> EncodedFrame:
         """Encode a picture's brightness."""
         started = time.perf_counter()
@@ -41,7 +46,7 @@ class FakeEncoder:
         if state is None or force_key or self._new_epoch:
             epoch, number, parts, record = self._key(rgb)
         else:
-            epoch, number, parts = self._p(state, rgb)
+            epoch, number, parts = self._p(state, rgb, midpoint)
             record = None
         assert self.state is not None
         elapsed_ms = (time.perf_counter() - started) * 1000
@@ -80,7 +85,7 @@ class FakeEncoder:
         self.last_changed = np.full(epoch.slots, number, np.int64)
         return epoch.epoch, number, parts, pack_epoch(epoch)
 
-    def _p(self, state: SplatState, rgb: npt.NDArray[np.uint8]) -> tuple[int, int, tuple[bytes, ...]]:
+    def _p(self, state: SplatState, rgb: npt.NDArray[np.uint8], midpoint: bool) -> tuple[int, int, tuple[bytes, ...]]:
         number = state.frame_number + 1
         live = np.flatnonzero(state.splats[:, 8])
         slot = live[number % len(live)]
@@ -91,7 +96,7 @@ class FakeEncoder:
         commands = PCommands(base_delta=base, update_slots=np.array([slot], np.int32), update_deltas=deltas)
         after = state.copy()
         apply_frame(after, parse_frame(serialize_p(state, number, commands), state.epoch))
-        parts = serialize_p(state, number, commands, hash16=state_hash(after))
+        parts = serialize_p(state, number, commands, hash16=state_hash(after), midpoint=midpoint)
         self.state = after
         self.last_changed[slot] = number
         return state.epoch.epoch, number, parts

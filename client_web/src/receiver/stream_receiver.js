@@ -62,7 +62,7 @@ export class StreamReceiver {
     this.confirmed = null;
     /** @type {SplatState | null} what to draw; the old epoch's until the new one has something */
     this.shown = null;
-    /** @type {SplatState | null} what to draw half a frame interval before `shown` */
+    /** @type {SplatState | null} what to draw one picture before `shown` */
     this.midpoint = null;
     /** Newest frame of the epoch that came, -1: none. */
     this.newest = -1;

@@ -125,7 +125,7 @@ export class StreamView {
       this.drawState(midpoint);
       const [frames, seconds] = shown.epoch.fps;
       clearTimeout(this.midpointTimer);
-      this.midpointTimer = setTimeout(() => this.touch(), (500 * seconds) / frames);
+      this.midpointTimer = setTimeout(() => this.touch(), (1000 * seconds) / frames);
       return;
     }
     this.drawState(shown);

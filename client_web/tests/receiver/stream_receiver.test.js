@@ -207,6 +207,17 @@ test('a wrong hash stops confirming and asks for a patch, which heals it', () =>
   assert.equal(shownHash(receiver), patches.steps[join].state_hash);
 });
 
+test('a midpoint is there to be drawn with the frame that asks for it, and only then', () => {
+  const asking = loadVector('p_midpoint');
+  const receiver = receiverOf(asking);
+  asking.steps.forEach((step, i) => {
+    pushFrame(receiver, asking, i);
+    assert.equal(receiver.midpoint !== null, step.midpoint);
+    if (step.midpoint_splats) assert.deepEqual(Array.from(receiver.midpoint?.splats ?? []), step.midpoint_splats);
+  });
+  assert.ok(asking.steps.some((step) => step.midpoint));
+});
+
 test('waiting frames are bounded, the oldest go first', () => {
   const receiver = receiverOf(commands);
   pushFrame(receiver, commands, 0);

@@ -59,7 +59,7 @@ def test_records_come_back_in_order() -> None:
     data, frames, _ = write_clip(patch_every=3)
     reader = SplatvReader(io.BytesIO(data))
     assert reader.info == INFO
-    assert reader.index.frames == 16
+    assert reader.index.pictures == 16
     records = list(reader.records())
     assert [split_parts(record.body) for record in records if record.kind == RECORD_FRAME] == frames
     kinds = [record.kind for record in records]
@@ -133,7 +133,7 @@ def test_a_file_without_its_end_is_scanned() -> None:
     cut = SplatvReader(io.BytesIO(data[:-1])).index
     assert cut == whole
     last = SplatvReader(io.BytesIO(data[: whole.patches[-1][1] - 5]))
-    assert last.index.frames == 15
+    assert last.index.pictures == 15
     with pytest.raises(BitstreamError, match="file truncated"):
         list(last.records())
 

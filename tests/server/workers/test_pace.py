@@ -49,17 +49,35 @@ def test_a_slow_rate_makes_no_frame_late() -> None:
     assert Pace(8, 1, 10).budget_ms() == pytest.approx(80.0)
 
 
-def test_two_publishers_on_two_cores_get_one_core_each() -> None:
+def test_two_publishers_on_two_cores_get_one_core_each_at_half_rate_with_midpoints() -> None:
     pace = Pace(2, 2, 30)
     pace.push_cost(cost(10.0), 2, 0.0)
-    assert pace.fps == 30
-    assert pace.budget_ms() == pytest.approx(0.6 * 33.3, rel=0.01)
+    assert (pace.fps, pace.midpoints) == (15, True)
+    assert pace.budget_ms() == pytest.approx(0.6 * 66.7, rel=0.01)
+    for index in range(300):
+        pace.push_cost(cost(10.0), 1, 33.0 * index)
+    assert (pace.fps, pace.midpoints) == (30, False), "alone again"
+
+
+def test_four_cores_are_enough_for_two_publishers_at_full_rate() -> None:
+    pace = Pace(4, 2, 30)
+    pace.push_cost(cost(10.0), 2, 0.0)
+    assert (pace.fps, pace.midpoints) == (30, False)
+
+
+@pytest.mark.parametrize(("max_fps", "fps"), [(60, 30), (30, 15), (25, 12), (20, 10), (12, 10), (10, 10)])
+def test_there_is_no_step_between_full_and_half_rate_where_there_is_a_half(max_fps: int, fps: int) -> None:
+    pace = Pace(2, 2, max_fps)
+    for index in range(70):
+        pace.push_cost(cost(1001 / max_fps), 1, 33.0 * index)
+    assert pace.fps == fps
+    assert pace.midpoints == (2 * fps <= max_fps)
 
 
 def test_many_publishers_step_down_at_once() -> None:
     pace = Pace(2, 2, 30)
     pace.push_cost(cost(10.0), 5, 0.0)
-    assert pace.fps == 20
+    assert pace.fps == 15
     assert pace.budget_ms() >= Pace.MIN_BUDGET_MS
     pace.push_cost(cost(10.0), 40, 1.0)
     assert pace.fps == 10
@@ -74,7 +92,7 @@ def test_frames_that_take_too_long_step_down_and_up_again() -> None:
         now_ms += max(33.0, cost_ms)
         seen.append(pace.fps)
     assert seen[20] == 30, "not on the first slow frames"
-    assert min(seen) == 20
+    assert min(seen) == 15
     assert seen[-1] == 30
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from codec.bitstream.header import parse_header
 from codec.config import EncoderConfig
 from server.errors import ServerStateError, WorkerError
 from server.workers.pool import Lease, WorkerPool
@@ -46,6 +47,15 @@ async def numbers(lease: Lease, count: int, config: EncoderConfig = CONFIG) -> l
     """Encode so many pictures."""
     frames = [await lease.encode(fill(100 + index), config, 20.0) for index in range(count)]
     return [(frame.epoch, frame.number, frame.kind) for frame in frames]
+
+
+async def test_a_frame_asks_for_a_midpoint_when_told_to(pool: WorkerPool) -> None:
+    lease = pool.open(CONFIG, 64)
+    flags = []
+    for index in range(4):
+        frame = await lease.encode(fill(100 + index), CONFIG, 20.0, midpoint=index % 2 == 0)
+        flags.append(parse_header(frame.parts[0]).midpoint)
+    assert flags == [False, False, True, False], "a key frame never does"
 
 
 async def test_frames_are_numbered_on_and_the_state_is_shared(pool: WorkerPool) -> None:
