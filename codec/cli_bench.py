@@ -45,7 +45,8 @@ def _add_rd(benches: Commands) -> None:
         type=names,
         default=("vp8", "vp9", "av1", "x264", "x265", "gsvc"),
         metavar="NAME,...",
-        help="vp8, vp9, av1, x264, x265, gsvc (the default), x264-qp, x265-qp, unweighted (ours without importance)",
+        help="vp8, vp9, av1, x264, x265, gsvc (the default), x264-qp, x265-qp, unweighted (ours without importance), "
+        "delayed (ours with --delay-frames 1)",
     )
     rd.add_argument("--frames", type=positive_whole, default=150, metavar="N", help="of each clip (default 150)")
     rd.add_argument("--size", type=size, default=(640, 360), metavar="WxH", help="to fit inside (default 640x360)")

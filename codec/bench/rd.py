@@ -30,7 +30,7 @@ _MOVED_BLOCK = 3.0  # mean change of luma, 0..255, from picture to picture
 _MOVING_SHARE = (
     0.15  # of blocks that move: more is no calm webcam (measured: webcams to 0.06, heads in motion from 0.28)
 )
-PEER_NAMES = (*LIBAV_PEERS, "gsvc", "unweighted")
+PEER_NAMES = (*LIBAV_PEERS, "gsvc", "unweighted", "delayed")
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _tail(asked: tuple[int, int], frames: int) -> slice:
     return slice(start, stop) if 2 * (stop - start) >= asked[1] - asked[0] else slice(0, 0)
 
 
-def _our_peer(options: RdOptions, importance: bool, name: str = "splatcall") -> SplatPeer:
+def _our_peer(options: RdOptions, importance: bool, name: str = "splatcall", delay_frames: int = 0) -> SplatPeer:
     qualities = options.qualities or DEFAULT_QUALITIES
     if len(qualities) < 2:
         raise ConfigError(f"qualities: expected at least two, got {len(qualities)}")
@@ -147,6 +147,7 @@ def _our_peer(options: RdOptions, importance: bool, name: str = "splatcall") -> 
         effort=options.effort,
         importance=importance,
         latency_ms=options.latency_ms,
+        delay_frames=delay_frames,
         threads=options.threads,
         qualities=qualities,
         extend=options.qualities is None,
@@ -162,6 +163,8 @@ def _find_peers(options: RdOptions) -> tuple[list[Peer], list[LeftOut]]:
             raise ConfigError(f"against: expected names of {', '.join(PEER_NAMES)}, got '{name}'")
         if name == "unweighted":
             peers.append(_our_peer(options, importance=False, name=name))
+        elif name == "delayed":
+            peers.append(_our_peer(options, options.importance, name, delay_frames=1))
         elif name == "gsvc":
             peers.append(GsvcPeer(threads=options.threads))
         else:

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import codec
@@ -15,7 +16,9 @@ from codec.config import Effort, EncoderConfig
 from codec.decoder import Decoder
 from codec.encoder import Encoder
 from codec.media import RgbPicture
+from codec.midpoint import encode_pictures
 from codec.native import _native
+from codec.render import render, to_rgb
 from codec.types import EncodedFrame
 
 __all__ = ["DEFAULT_QUALITIES", "SplatPeer", "decode_frames", "source_digest"]
@@ -31,6 +34,7 @@ class SplatPeer:
     effort: Effort = "best"
     importance: bool = True
     latency_ms: float = 30.0  # of a frame, with effort "live"
+    delay_frames: int = 0  # 1: a frame may show two pictures, with a midpoint
     threads: int = 2
     qualities: tuple[float, ...] = DEFAULT_QUALITIES
     extend: bool = True  # beyond the qualities where they do not span what is asked for
@@ -40,7 +44,8 @@ class SplatPeer:
         """Return what its bytes depend on: options, and a digest of the codec's sources."""
         latency = f" latency {self.latency_ms:g} ms" if self.effort == "live" else ""
         weights = "importance" if self.importance else "no importance"
-        return f"effort {self.effort}{latency}, {weights}, {self.threads} threads, sources {source_digest()}"
+        delay = f", {self.delay_frames} picture held back" if self.delay_frames else ""
+        return f"effort {self.effort}{latency}, {weights}{delay}, {self.threads} threads, sources {source_digest()}"
 
     @property
     def ladder(self) -> Ladder:
@@ -63,15 +68,16 @@ class SplatPeer:
             effort=self.effort,
             latency_ms=self.latency_ms,
             importance=self.importance,
+            delay_frames=self.delay_frames,
             threads=self.threads,
         )
         with closing(Encoder(config)) as encoder:
             wall, cpu = time.perf_counter(), time.process_time()
-            frames = [encoder.encode(picture) for picture in pictures]
+            frames = list(encode_pictures(encoder, pictures))
             wall_s, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
         return CodedClip(
-            tuple(sum(map(len, _pieces(frame))) for frame in frames),
-            tuple(sum(packets_of(len(piece)) for piece in _pieces(frame)) for frame in frames),
+            tuple(chain.from_iterable(_by_picture(frame, sum(_sizes(frame))) for frame in frames)),
+            tuple(chain.from_iterable(_by_picture(frame, sum(map(packets_of, _sizes(frame)))) for frame in frames)),
             decode_frames(frames),
             wall_s,
             cpu_s,
@@ -86,8 +92,18 @@ def decode_frames(frames: Sequence[EncodedFrame]) -> list[RgbPicture]:
         if frame.epoch_record is not None:
             decoder.push_epoch(frame.epoch_record)
         decoder.push_frame(frame.parts)
-        shown.append(decoder.picture())
+        shown += [to_rgb(render(state)) for state in decoder.shown()]
     return shown
+
+
+def _by_picture(frame: EncodedFrame, figure: int) -> tuple[int, ...]:
+    """Return what a frame took for each picture that it shows: a midpoint takes nothing."""
+    return (0,) * (frame.pictures - 1) + (figure,)
+
+
+def _sizes(frame: EncodedFrame) -> list[int]:
+    """Return the bytes of each piece of a frame that is sent."""
+    return [len(piece) for piece in _pieces(frame)]
 
 
 def _pieces(frame: EncodedFrame) -> tuple[bytes, ...]:

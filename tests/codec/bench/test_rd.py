@@ -211,6 +211,11 @@ def test_our_own_codec_is_a_peer(source: Source) -> None:
     assert len(coded.pictures) == len(coded.sizes_bytes) == len(coded.packets) == 2
     assert coded.packets[0] >= 2  # epoch record and key frame
     assert "no importance" in peer.settings
+    delayed = SplatPeer(importance=False, threads=1, delay_frames=1)
+    coded = delayed.encode([source.pictures[0]] * 4, source.fps, 20)
+    assert len(coded.pictures) == len(coded.sizes_bytes) == len(coded.packets) == 4
+    assert 0 in coded.sizes_bytes, "a midpoint takes nothing"
+    assert delayed.settings != peer.settings
     assert peer.settings != SplatPeer(threads=1).settings
     assert SplatPeer(qualities=(30, 10), extend=False).ladder == Ladder((10, 30), 10, 30, 6.0)
 
