@@ -25,7 +25,8 @@ class GsvcSchedule:
     lattice_rate: float = 0.1
     p_rate: float = 0.05
     bias: float = 0.2  # of P-frames: a change is coded from 1 - bias of a step on
-    calm: float = 0.0  # of P-frames: squared error that moving a parameter by a step must promise to save
+    # of P-frames: what moving a parameter by a step must promise to save, in the key frame's squared error a splat
+    calm: float = 0.0
     key_surplus: float = 0.75  # of the splats: learned in a key frame besides and pruned again
     augmented: float = 0.01  # of the splats: added at random to a P-frame before it is learned, as many pruned
     key_loss_factor: float = 2.0  # a P-frame whose loss is so much above the last frame's becomes a key frame
@@ -75,7 +76,7 @@ class GsvcConfig:
     def schedule(self) -> GsvcSchedule:
         """How long and how a frame is learned."""
         schedule = SCHEDULES[self.effort]
-        return replace(schedule, p_rate=0.1, bias=0.1, calm=6000.0) if self.rate_aware else schedule
+        return replace(schedule, p_rate=0.1, bias=0.1, calm=1.0) if self.rate_aware else schedule
 
 
 def splats_for(quality: float, width_px: int, height_px: int) -> int:

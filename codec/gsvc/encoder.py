@@ -44,6 +44,7 @@ class GsvcEncoder:
         self._lattice = lattice or Lattice()
         self._rng = np.random.default_rng(config.seed)
         self._state = GsvcState()
+        self._key_error = 0.0  # squared error a splat of the last key frame
         self.figures: GsvcFigures | None = None  # of the last frame
 
     def encode(self, rgb: Picture) -> bytes:
@@ -89,7 +90,9 @@ class GsvcEncoder:
         packet = KeyPacket(*size, lattice, fields)
         data = serialize_key(packet, self._state.models)
         apply_key(self._state, packet)
-        self.figures = GsvcFigures("key", len(fields), len(fields), self._loss(fit, dequantize(fields, lattice)))
+        loss = self._loss(fit, dequantize(fields, lattice))
+        self._key_error = loss * config.width_px * config.height_px / splats
+        self.figures = GsvcFigures("key", len(fields), len(fields), loss)
         return data
 
     def _learn_p(self, fit: NativeGsvcFit, target: FloatArray) -> tuple[PPacket, float]:
@@ -102,15 +105,15 @@ class GsvcEncoder:
         missing = target - _native.gsvc_render(old, *size, config.threads)
         added = random_splats(missing, round(schedule.augmented * splats), spacing_px, self._rng)
         start = np.concatenate([old, added])
-        first = schedule.p_iterations // 2
+        first, calm = schedule.p_iterations // 2, schedule.calm * self._key_error
         fit.start(start)
-        fit.set_lattice(state.lattice, start, schedule.bias, schedule.calm)
+        fit.set_lattice(state.lattice, start, schedule.bias, calm)
         fit.run(first, schedule.p_rate)
         rows = fit.rows()
         pruned = least_contributing(rows, len(rows) - splats, *size)
         kept = np.delete(np.arange(len(rows)), pruned)
         fit.start(rows[kept])
-        fit.set_lattice(state.lattice, start[kept], schedule.bias, schedule.calm)
+        fit.set_lattice(state.lattice, start[kept], schedule.bias, calm)
         fit.run(schedule.p_iterations - first, schedule.p_rate)
         fields = quantize(fit.drawn(), state.lattice, *size)
         stay = kept < len(old)
