@@ -8,11 +8,11 @@ __all__ = ["BitrateControl", "LambdaPair", "lambda_of_quality", "rhythm_factor"]
 _QUALITY_MID = 50.0
 _LAMBDA_MID = 120.0  # key-frame lambda at quality 50
 _QUALITY_PER_HALVING = 11.5
-_P_OVER_KEY = 2.0
+_P_OVER_KEY = 2.5
 _LOWEST_QUALITY, _HIGHEST_QUALITY = 0.0, 90.0
 
-_RHYTHM_PERIOD = 8
-_RHYTHM_GOOD, _RHYTHM_OTHER = 0.4, 1.3
+_RHYTHM_PERIOD = 4
+_RHYTHM_GOOD, _RHYTHM_OTHER = 0.6, 1.5
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def lambda_of_quality(quality: float) -> LambdaPair:
 
 
 def rhythm_factor(frames_since_key: int, calm: bool) -> float:
-    """Return the factor on a P-frame's lambda: on a calm scene every 8th frame is coded better, the others cheaper.
+    """Return the factor on a P-frame's lambda: on a calm scene every 4th frame is coded better, the others cheaper.
 
     State persists, so what a good frame buys lasts until it is worn out.
     """

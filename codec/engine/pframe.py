@@ -28,7 +28,7 @@ class PFramePlan:
     """How much work one P-frame may take."""
 
     lambda_: float  # squared error (0..255 scale) that one bit must save
-    sweeps: int = 3
+    sweeps: int = 8
     max_births: int = 12
     group_row_step: int = 1  # rows between those that trials of motion candidates look at
     light: bool = True

@@ -12,10 +12,10 @@ def test_lambda_falls_with_quality() -> None:
     assert lambda_of_quality(61.5).key == pytest.approx(lambda_of_quality(50).key / 2)
 
 
-def test_rhythm_is_for_calm_scenes_and_gains_one_frame_in_eight() -> None:
+def test_rhythm_is_for_calm_scenes_and_gains_one_frame_in_four() -> None:
     assert {rhythm_factor(i, calm=False) for i in range(20)} == {1.0}
     factors = [rhythm_factor(i, calm=True) for i in range(16)]
-    assert [i for i, factor in enumerate(factors) if factor < 1] == [0, 8]
+    assert [i for i, factor in enumerate(factors) if factor < 1] == [0, 4, 8, 12]
 
 
 @pytest.mark.parametrize("kbps", [30.0, 100.0, 400.0])

@@ -15,6 +15,9 @@ constexpr int kAffineSplats = 5;
 constexpr int kAffineLimit = 12;        // 1/64, of a proposal
 constexpr int kMostAffine = 63;
 constexpr int kReachPx = 3;             // refinement beyond the largest candidate
+// Factors on the bits of a cell's motion and of a shift: what moves many splats for a small gain is mostly moved back
+// later, and the frame's own error does not know.
+constexpr float kMotionMargin = 2, kShiftMargin = 1.5f;
 constexpr float kMostBits = 7400;       // of all cells: they must fit into one part of a frame (SPEC section 3)
 constexpr int kShiftUnit = 6;           // 1.5 of 1/255 in 1/4 units
 constexpr float kShiftValue = 1.5f;
@@ -244,7 +247,8 @@ float GroupSearch::try_motion(const Cell& cell, int level, Scratch& s, const Mot
     }
     const double change = e_.canvas_.kernels().group_trial(e_.canvas_.view(), s.planes, s.after.data(),
                                                            static_cast<int>(s.after.size()), row_step);
-    return static_cast<float>(change) + cell_lambda(cell, cell_px_of(level)) * motion_bits(cell, level, m);
+    return static_cast<float>(change) +
+           kMotionMargin * cell_lambda(cell, cell_px_of(level)) * motion_bits(cell, level, m);
 }
 
 void GroupSearch::refine(const Cell& cell, int level, Scratch& s, Motion& best, float& best_cost) const {
@@ -376,7 +380,7 @@ void GroupSearch::search_shift(Cell& cell, int level, Scratch& s) const {
         const double change = e_.canvas_.kernels().group_trial(view, s.planes, s.after.data(), static_cast<int>(s.after.size()), 1);
         const float bits = e_.costs_.shift_on.symbol(2 * level, 1) - e_.costs_.shift_on.symbol(2 * level, 0) +
                            e_.costs_.shift_pattern.symbol(level, 2) + e_.costs_.shift.value(1, shift);
-        const float cost = static_cast<float>(change) + lambda * bits;
+        const float cost = static_cast<float>(change) + kShiftMargin * lambda * bits;
         if (cost < cell.shift_gain) cell.shift_gain = cost, cell.shift = shift;
     }
 }

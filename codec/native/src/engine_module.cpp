@@ -139,7 +139,6 @@ Encoded encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2&
     if (density < 1 || density > 3) throw std::invalid_argument("density: expected 1 to 3, got " + std::to_string(density));
     PParams params{};
     params.lambda = lambda_;
-    params.first_sweep = 1.6f;
     params.sweeps = sweeps;
     params.max_births = max_births;
     params.density = density;
@@ -190,7 +189,7 @@ void bind_p(nb::module_& m) {
             "Sets the bits that decisions go by from now on: [contexts, symbols] of each table.")
         .def("squared_error", &PEngine::squared_error, nb::call_guard<nb::gil_scoped_release>(),
              "Weighted squared error of the state against the target, 0..255 scale.")
-        .def("encode", &encode_p, nb::arg("flows"), nb::arg("lambda_map"), nb::arg("lambda_"), nb::arg("sweeps") = 3,
+        .def("encode", &encode_p, nb::arg("flows"), nb::arg("lambda_map"), nb::arg("lambda_"), nb::arg("sweeps") = 8,
              nb::arg("max_births") = 12, nb::arg("density") = 2, nb::arg("group_row_step") = 1,
              nb::arg("light") = true, nb::arg("cell_affine") = true, nb::arg("cell_shift") = true, nb::arg("screen") = false,
              nb::arg("units") = 0, nb::arg("prices") = std::vector<int>(kWorkStages, 1), nb::arg("cut") = -1,

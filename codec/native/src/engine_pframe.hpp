@@ -26,8 +26,7 @@ struct UpdateSteps {
 
 struct PParams {
     float lambda;             // squared error on the 0..255 scale that one bit must save
-    float first_sweep = 1.6f; // factor on lambda in the first sweep
-    int sweeps = 3;
+    int sweeps = 8;
     int max_births = 12;
     int density = 2;          // context that costs of updates assume, 1..3
     int group_row_step = 1;   // rows skipped in trials of candidates; accepted ones are tried on every row

@@ -11,10 +11,21 @@ constexpr int kDirtyTile = 16;
 constexpr float kNearlyPaid = .6f;   // share of its cost a splat must have gained to be visited again
 constexpr float kRisenBits = 3;      // rise of a block's error, in bits, from which its splats are looked at
 constexpr float kLeastGain = 1e-3f;
+constexpr float kLeastBits = 1;      // that a splat's predicted gain must pay beyond its activation
+constexpr int kMostTrials = 4;       // exact trials of a splat's candidates
+// Factors on lambda of the first sweeps: the large gains first, so that small ones do not stand in their way.
+constexpr float kAnnealing[3] = {2.5f, 1.6f, 1.25f};
+constexpr int kAnnealedSweeps = 4;   // with fewer sweeps only the first is annealed, by the factor below
+constexpr float kShortAnnealing = 1.6f;
 
 constexpr int kGeometry[5] = {0, 1, 2, 3, 4};
 constexpr FieldSubset kSubsets[4] = {{kAllFields, 8}, {kColorFields, 3}, {kPlaceColorFields, 5}, {kGeometry, 5}};
 constexpr int kParts[4] = {0, 2, 5, 8};  // mean, shape, colour as ranges of fields
+
+float annealing(int index, int sweeps) {
+    if (sweeps >= kAnnealedSweeps) return index < 3 ? kAnnealing[index] : 1.f;
+    return index == 0 && sweeps > 1 ? kShortAnnealing : 1.f;
+}
 
 bool any(const int delta[8]) {
     return std::any_of(delta, delta + 8, [](int d) { return d != 0; });
@@ -62,7 +73,7 @@ void Sweep::mark_risen() {
 }
 
 void Sweep::run(int index) {
-    lambda_factor_ = index == 0 && e_.params_.sweeps > 1 ? e_.params_.first_sweep : 1.f;
+    lambda_factor_ = annealing(index, e_.params_.sweeps);
     dirty_before_.resize(dirty_.size());
     for (size_t i = 0; i < dirty_.size(); ++i) dirty_before_[i] = dirty_[i].exchange(0, std::memory_order_relaxed);
     for (const auto& round : plan_.rounds) {
@@ -179,7 +190,7 @@ bool Sweep::try_candidates(Visit& v, const SweepItem& item, Candidate* candidate
     int chosen = -1, tried = 0;
     Geometry geometry_chosen{};
     int32_t fields_chosen[kFields];
-    for (int i = 0; i < count && tried < 2 && candidates[i].cost < 0; ++i) {
+    for (int i = 0; i < count && tried < kMostTrials && candidates[i].cost < 0; ++i) {
         const Candidate& c = candidates[i];
         if (std::equal(c.delta, c.delta + 8, now)) continue;
         if (i && std::equal(c.delta, c.delta + 8, candidates[i - 1].delta)) continue;
@@ -233,8 +244,8 @@ void Sweep::visit(int slot, const SweepItem& item, int index) {
     solve_step(v.hessian, v.gradient, kAllFields, 8, step);
     float gain = 0;
     for (int k = 0; k < 8; ++k) gain -= .5f * v.gradient[k] * step[k];
-    const float least = v.lambda * (v.activation + 2);
-    e_.gain_left_[slot] = was ? v.lambda : gain / (v.activation + 2);
+    const float least = v.lambda * (v.activation + kLeastBits);
+    e_.gain_left_[slot] = was ? v.lambda : gain / (v.activation + kLeastBits);
     if (!was && gain < least) return;
 
     Candidate candidates[5];
