@@ -45,14 +45,14 @@ def _add_rd(benches: Commands) -> None:
         type=names,
         default=("vp8", "vp9", "av1", "x264", "x265", "gsvc"),
         metavar="NAME,...",
-        help="vp8, vp9, av1, x264, x265, gsvc (the default), x264-qp, x265-qp, unweighted (ours without importance), "
-        "delayed (ours with --delay-frames 1)",
+        help="vp8, vp9, av1, x264, x265, gsvc (the default), x264-qp, x265-qp; ours: unweighted, best, delayed",
     )
     rd.add_argument("--frames", type=positive_whole, default=150, metavar="N", help="of each clip (default 150)")
     rd.add_argument("--size", type=size, default=(640, 360), metavar="WxH", help="to fit inside (default 640x360)")
     rd.add_argument("--qualities", type=quality_list, metavar="Q,...", help="of ours (default: chosen to span)")
     rd.add_argument("--effort", choices=("best", "live"), default="best")
     rd.add_argument("--latency-ms", type=positive_number, default=30.0, metavar="T", help="with --effort live")
+    rd.add_argument("--delay-frames", type=int, choices=(0, 1), default=0, help="1: a frame may show two pictures")
     rd.add_argument("--no-importance", action="store_true", help="weigh faces and persons like the rest")
     rd.add_argument("--metrics", type=names, metavar="NAME,...", help="only these measures beside luma (default: all)")
     rd.add_argument("--ranges", type=db_ranges, metavar="A:B,...", help="of luma dB (default: by kind of clip)")
@@ -98,6 +98,7 @@ def _run_rd(arguments: argparse.Namespace) -> int:
         effort=arguments.effort,
         latency_ms=arguments.latency_ms,
         importance=not arguments.no_importance,
+        delay_frames=arguments.delay_frames,
         metrics=tuple(metric for metric in METRICS if arguments.metrics is None or metric in arguments.metrics),
         ranges=arguments.ranges,
         tail=(arguments.tail.start, arguments.tail.stop or arguments.frames),

@@ -26,11 +26,7 @@ RANGES: dict[Kind, tuple[DbRange, ...]] = {
     "other": ((33.0, 38.0),),
 }
 _MARGIN_DB = 0.3  # that curves go beyond a range
-_MOVED_BLOCK = 3.0  # mean change of luma, 0..255, from picture to picture
-_MOVING_SHARE = (
-    0.15  # of blocks that move: more is no calm webcam (measured: webcams to 0.06, heads in motion from 0.28)
-)
-PEER_NAMES = (*LIBAV_PEERS, "gsvc", "unweighted", "delayed")
+PEER_NAMES = (*LIBAV_PEERS, "gsvc", "unweighted", "best", "delayed")
 
 
 @dataclass(frozen=True)
@@ -45,6 +41,7 @@ class RdOptions:
     effort: Effort = "best"
     latency_ms: float = 30.0
     importance: bool = True
+    delay_frames: int = 0
     threads: int = 2
     metrics: tuple[Metric, ...] = METRICS
     tail: tuple[int, int] = (90, 150)  # frames that are compared alone, the key frame not among them
@@ -90,7 +87,7 @@ def measure_rd(options: RdOptions, report: Report) -> RdResult:
 
     Raises MediaError for what is no clip, ConfigError for unknown names and qualities out of range.
     """
-    ours = _our_peer(options, options.importance)
+    ours = _our_peer(options)
     peers, left_out = _find_peers(options)
     cache = PointCache(options.cache)
     results = []
@@ -138,16 +135,16 @@ def _tail(asked: tuple[int, int], frames: int) -> slice:
     return slice(start, stop) if 2 * (stop - start) >= asked[1] - asked[0] else slice(0, 0)
 
 
-def _our_peer(options: RdOptions, importance: bool, name: str = "splatcall", delay_frames: int = 0) -> SplatPeer:
+def _our_peer(options: RdOptions, name: str = "splatcall") -> SplatPeer:
     qualities = options.qualities or DEFAULT_QUALITIES
     if len(qualities) < 2:
         raise ConfigError(f"qualities: expected at least two, got {len(qualities)}")
     return SplatPeer(
         name=name,
         effort=options.effort,
-        importance=importance,
+        importance=options.importance,
         latency_ms=options.latency_ms,
-        delay_frames=delay_frames,
+        delay_frames=options.delay_frames,
         threads=options.threads,
         qualities=qualities,
         extend=options.qualities is None,
@@ -162,9 +159,11 @@ def _find_peers(options: RdOptions) -> tuple[list[Peer], list[LeftOut]]:
         if name not in PEER_NAMES:
             raise ConfigError(f"against: expected names of {', '.join(PEER_NAMES)}, got '{name}'")
         if name == "unweighted":
-            peers.append(_our_peer(options, importance=False, name=name))
+            peers.append(_our_peer(replace(options, importance=False), name))
+        elif name == "best":
+            peers.append(_our_peer(replace(options, effort="best"), name))
         elif name == "delayed":
-            peers.append(_our_peer(options, options.importance, name, delay_frames=1))
+            peers.append(_our_peer(replace(options, delay_frames=1), name))
         elif name == "gsvc":
             peers.append(GsvcPeer(threads=options.threads))
         else:

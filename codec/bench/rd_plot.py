@@ -17,6 +17,7 @@ _PANEL_INCHES = (5.2, 4.0)
 _COLOURS = {
     "splatcall": "#c1121f",
     "unweighted": "#f4a3a8",
+    "best": "#7d0a14",
     "gsvc": "#e39b00",
     "vp8": "#4d4d4d",
     "vp9": "#a6a6a6",

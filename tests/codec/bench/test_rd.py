@@ -161,7 +161,7 @@ def test_fits_inside(size: tuple[int, int], limit: tuple[int, int] | None, fitte
 
 def measured(clip_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[RdOptions, RdResult]:
     ours, theirs = NoisyPeer("splatcall", 0.5), NoisyPeer("vp8")
-    monkeypatch.setattr(rd, "_our_peer", lambda options, importance, name="splatcall": ours)
+    monkeypatch.setattr(rd, "_our_peer", lambda options, name="splatcall": ours)
     monkeypatch.setattr(rd, "LIBAV_PEERS", {"vp8": (theirs,), "vp9": (NoisyPeer("vp9", lacks="no such encoder"),)})
     monkeypatch.setattr(rd, "RANGES", {"webcam": ((33.0, 38.0), (10.0, 20.0))})
     options = RdOptions(clip_path, against=("vp8", "vp9"), frames=FRAMES, tail=(3, 6))
