@@ -1,8 +1,9 @@
 """Records the symbols of streams, for the training of entropy tables and the measuring of contexts.
 
-`python -m codec.bench.record OUT.npz INPUT... [--size WxH] [--frames N] [--quality Q,Q,...]` keeps every symbol of the
-frames of one clip, and of a join patch every second. An input is a clip, which is encoded at each quality, or a
-.splatv file of one, which is read as it is. `codec.bitstream.train_tables` and `codec.bench.contexts` take such files.
+`python -m codec.bench.record OUT.npz INPUT... [--size WxH] [--frames N] [--keys N] [--quality Q,Q,...]` keeps every
+symbol of the frames of one clip, and of a join patch every second. An input is a clip, which is encoded at each
+quality, or a .splatv file of one, which is read as it is. `codec.bitstream.train_tables` and `codec.bench.contexts`
+take such files.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from codec.encoder import Encoder
 from codec.media import open_clip
 from codec.types import SplatState
 
-__all__ = ["main", "record_clip", "record_stream"]
+__all__ = ["main", "record_clip", "record_keys", "record_stream"]
 
 _PATCH_EVERY = 30  # frames
 
@@ -42,6 +43,21 @@ def record_clip(
                 total_bytes += frame.stats.bytes
                 _record_frame(recorder, encoder.state, frame.parts, index, stream)
     return total_bytes
+
+
+def record_keys(
+    path: Path, recorder: RecordingEncoder, quality: float, count: int, size: tuple[int, int] | None, stream: int
+) -> None:
+    """Keep the symbols of key frames of pictures spread over a clip: one stream has too few to learn from."""
+    with open_clip(path, size=size) as clip:
+        pictures = list(clip)
+        config = EncoderConfig(clip.width_px, clip.height_px, quality=quality, importance=False, threads=1)
+    with closing(Encoder(config)) as encoder:
+        for index in range(count):
+            frame = encoder.encode(pictures[(2 * index + 1) * len(pictures) // (2 * count)], force_key=True)
+            assert encoder.state is not None
+            recorder.begin_frame("key", stream)
+            parse_frame(frame.parts, encoder.state.epoch, recorder)
 
 
 def record_stream(path: Path, recorder: RecordingEncoder, frames: int, stream: int) -> int:
@@ -80,6 +96,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--clip", help="name of the clip (default: that of OUT)")
     parser.add_argument("--size", type=picture_size)
     parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--keys", type=int, default=0, metavar="N", help="and so many key frames all over each clip")
     parser.add_argument("--quality", default="30,50,70", help="of clips; a .splatv file has its own")
     options = parser.parse_args(arguments)
     recorder = RecordingEncoder()
@@ -93,6 +110,8 @@ def main(arguments: Sequence[str]) -> None:
         for quality in map(float, options.quality.split(",")):
             size_bytes = record_clip(path, recorder, quality, options.frames, options.size, stream)
             print(f"{path.name}, quality {quality:g}: {size_bytes} bytes", flush=True)
+            if options.keys:
+                record_keys(path, recorder, quality, options.keys, options.size, stream)
             stream += 1
     recorder.recording(options.clip or options.out.stem).save(options.out)
 
