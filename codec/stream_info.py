@@ -29,6 +29,7 @@ class FrameKindFigures:
     """All frames of one kind."""
 
     frames: int = 0
+    pictures: int = 0  # midpoints included
     size_bytes: int = 0
     header_bytes: int = 0
     element_bits: Counter[str] = field(default_factory=Counter)  # ideal code lengths, by syntax element
@@ -53,6 +54,11 @@ class StreamFigures:
         """Bytes of neither frames nor patches nor epoch records: head, index, lengths of records."""
         frames = sum(kind.size_bytes for kind in self.kinds.values())
         return self.size_bytes - frames - self.patch_bytes - self.epoch_bytes
+
+    @property
+    def pictures(self) -> int:
+        """Pictures that the file shows: frames and midpoints."""
+        return sum(figures.pictures for figures in self.kinds.values())
 
     @property
     def frames(self) -> int:
@@ -84,10 +90,11 @@ def describe_stream(path: Path) -> str:
     figures = read_figures(path)
     info, frames = figures.info, figures.frames
     fps = Fraction(*info.fps)
-    rate = f", {figures.size_bytes * 8 * float(fps) / frames / 1000:.1f} kbit/s" if frames else ""
+    rate = f", {figures.size_bytes * 8 * float(fps) / figures.pictures / 1000:.1f} kbit/s" if frames else ""
+    midpoints = figures.pictures - frames
+    shown = f"{frames} frames" + (f" and {midpoints} midpoints" if midpoints else "")
     lines = [
-        f"{path}: {info.width_px}x{info.height_px}, {float(fps):.3f} fps, {frames} frames, "
-        f"{figures.size_bytes} bytes{rate}"
+        f"{path}: {info.width_px}x{info.height_px}, {float(fps):.3f} fps, {shown}, {figures.size_bytes} bytes{rate}"
     ]
     if info.profile == PROFILE_GSVC:
         lines.append("profile gsvc: additive splats, a baseline that calls do not use")
@@ -109,6 +116,7 @@ def _add_gsvc_frame(figures: StreamFigures, body: bytes) -> None:
     """Count a frame of the gsvc profile, whose syntax elements are not told apart."""
     kind = figures.kinds.setdefault("key" if is_key(body) else "p", FrameKindFigures())
     kind.frames += 1
+    kind.pictures += 1
     kind.size_bytes += len(body)
 
 
@@ -121,6 +129,7 @@ def _add_frame(figures: StreamFigures, body: bytes) -> None:
     size_bytes, header_bytes = sum(map(len, parts)), sum(header.size_bytes for header in headers)
     kind = figures.kinds.setdefault(headers[0].kind, FrameKindFigures())
     kind.frames += 1
+    kind.pictures += figures.info.pictures_of(parts[0])
     kind.size_bytes += size_bytes
     kind.header_bytes += header_bytes
     kind.element_bits.update(bits)

@@ -16,6 +16,7 @@ from codec.errors import ConfigError, StreamStateError
 from codec.media import open_clip, open_writer
 from codec.midpoint import MidpointRule, encode_pictures
 from codec.render import render, to_rgb
+from codec.stream_info import describe_stream
 from codec.transcode import EncodeOptions, decode_clip, encode_clip
 from codec.types import EncodedFrame
 
@@ -142,6 +143,10 @@ def test_a_file_holds_as_many_pictures_as_the_clip(tmp_path: Path) -> None:
     report = encode_clip(tmp_path / "clip.y4m", tmp_path / "a.splatv", options, lambda done, expected: None)
     assert len(report.frames) < 11, "some are shown by midpoints"
     assert "11 pictures in" in report.summary()
+    coded = len(report.frames)
+    shown = describe_stream(tmp_path / "a.splatv")
+    assert f"{coded} frames and {11 - coded} midpoints" in shown
+    assert f"{report.total_bytes * 8 * 30 / 11 / 1000:.1f} kbit/s" in shown
     sizes = []
     for name, frames in (("all.y4m", slice(None)), ("some.y4m", slice(3, 8)), ("last.png", slice(10, 11))):
         sizes.append(
