@@ -22,7 +22,7 @@ class GsvcPeer:
     effort: GsvcEffort = "default"
     threads: int = 2
     stills: bool = False  # every picture for itself
-    start: tuple[float, ...] = (10.0, 30.0, 50.0, 65.0, 80.0, 92.0)
+    start: tuple[float, ...] = (5.0, 20.0, 35.0, 50.0, 65.0, 75.0)
 
     @property
     def settings(self) -> str:
