@@ -13,7 +13,17 @@ from codec.bitstream.epoch import pack_epoch
 from codec.bitstream.frame import parse_frame, serialize_key, serialize_p
 from codec.bitstream.header import parse_header
 from codec.config import EncoderConfig
-from codec.engine import KeyFrameFit, KeyPlan, PFrameEngine, PFrameFigures, PFramePlan
+from codec.engine import (
+    START_PLAN,
+    GrowingEngine,
+    Growth,
+    KeyFrameFit,
+    KeyPlan,
+    PFrameEngine,
+    PFrameFigures,
+    PFramePlan,
+    fewer_at_first,
+)
 from codec.errors import ConfigError, StreamStateError
 from codec.importance import ImportanceModel, lambda_map_of
 from codec.motion import FlowEstimator
@@ -21,7 +31,17 @@ from codec.rate_control import BitrateControl, LambdaPair, lambda_of_quality, rh
 from codec.scene import SceneCutTest
 from codec.slots import blocks_for
 from codec.state import apply_frame, state_hash
-from codec.types import EncodedFrame, EpochRecord, FloatArray, FrameStats, FrameWork, PCommands, SplatState
+from codec.types import (
+    BLOCK_FILL,
+    FIELDS,
+    EncodedFrame,
+    EpochRecord,
+    FloatArray,
+    FrameStats,
+    FrameWork,
+    PCommands,
+    SplatState,
+)
 from codec.work import WorkCalibrator
 
 __all__ = ["Encoder", "EncoderMemory"]
@@ -31,11 +51,11 @@ logger = logging.getLogger(__name__)
 _IMPORTANCE_EVERY = {"best": 1, "live": 6}  # frames between looks for faces and people
 _SPARE_BLOCKS = 0.12  # of the blocks a key frame fills, for births
 _CALM_SHARE = 0.1  # changed splats below which a scene is calm
-_KEY_PLANS = {
-    "best": KeyPlan(),
-    "live": KeyPlan(iterations=40, quantized_iterations=0, refit_iterations=0, sweeps=4, start_factor=0.8),
-}
 _SHARED = {"_config", "_engine", "_flow", "_importance"}  # attributes that no frame changes, or only by loading a state
+_UNFINISHED_SHARE = 0.45  # of the slots that a grown picture fills: one with fewer splats has not grown
+_PACKET_HEADER_BITS = 8 * 76  # of a network packet (IP, UDP, RTP, SRTP and so on)
+_GROWTH_SHARE = 0.8  # of a frame's bits at the bitrate, that new splats may take
+_MOST_GROWTH_BITS, _LEAST_GROWTH_BITS = 7200.0, 200.0  # the most fits into one part with a frame's other commands
 _PACK_RESERVE_MS = 1.5  # kept back of a budget for packing at first; then follows what packing took
 _BASE_SPACINGS_PX = (48, 64, 96, 128, 192, 256)
 _MOST_BASE_SAMPLES = 800  # of all three planes: the base must fit into the first part of a key frame
@@ -47,6 +67,7 @@ class EncoderMemory:
 
     own: dict[str, object]  # attributes that frames change
     engine: PFrameEngine | None
+    growth: Growth | None  # of an engine whose picture was still growing
 
 
 class Encoder:
@@ -76,12 +97,13 @@ class Encoder:
         self._frames = 0
         self._frames_since_key = 0
         self._share_changed = 1.0
+        self._other_bits = 0.0  # of the last frame of a growing picture, beside its new splats
         self._pack_ms = _PACK_RESERVE_MS
         self._calibrator = WorkCalibrator(config.threads)
         self._hashed_at = time.perf_counter()
         self.state: SplatState | None = state
         self.last_changed = np.full(0 if state is None else state.epoch.slots, -1, np.int64)
-        if state is not None and not new_epoch:
+        if state is not None and not new_epoch and not _is_unfinished(state):
             self._adopt(state)
 
     def encode(
@@ -141,12 +163,15 @@ class Encoder:
     def remember(self) -> "EncoderMemory":
         """Return everything that the next frames depend on, to go back to."""
         own = {name: copy.deepcopy(value) for name, value in vars(self).items() if name not in _SHARED}
-        return EncoderMemory(own, self._engine)
+        engine = self._engine
+        return EncoderMemory(own, engine, engine.growth() if isinstance(engine, GrowingEngine) else None)
 
     def go_back(self, memory: "EncoderMemory") -> None:
         """Be as at `remember`, as if what was encoded since then had not been; of use once for each memory."""
         vars(self).update(memory.own)
         self._engine = memory.engine
+        if isinstance(memory.engine, GrowingEngine) and memory.growth is not None:
+            memory.engine.go_back(memory.growth)
         if self._engine is not None and self.state is not None:
             self._engine.load(self.state)
 
@@ -192,17 +217,29 @@ class Encoder:
         config = self._config
         epoch = self._new_epoch(blocks=1)
         fitter = KeyFrameFit(epoch, config.max_splats, config.threads, config.seed)
-        commands = fitter.fit(rgb, weights, lambda_map_of(weights), self._lambdas().key, _KEY_PLANS[config.effort])
+        lambda_ = self._lambdas().key
+        pool = np.zeros((0, FIELDS), np.int32)
+        if config.effort == "live":
+            commands, pool = fitter.begin(rgb, weights, lambda_map_of(weights), lambda_, START_PLAN)
+        else:
+            commands = fitter.fit(rgb, weights, lambda_map_of(weights), lambda_, KeyPlan())
         stages.update(fitter.stages_ms)
         started = time.perf_counter()
-        epoch = self._new_epoch(blocks=self._blocks(len(commands.splats)))
+        expected = GrowingEngine.expected_splats(len(commands.splats), len(pool))
+        epoch = self._new_epoch(blocks=self._blocks(expected))
         number = 0 if self.state is None else self.state.frame_number + 1
         parts = serialize_key(epoch, number, commands)
+        while len(parts) > 1 and len(pool):
+            commands, pool = fewer_at_first(commands, pool)
+            parts = serialize_key(epoch, number, commands)
         state = SplatState.empty(epoch)
         state.frame_number = number - 1
         apply_frame(state, parse_frame(parts, epoch))
         self.last_changed = np.full(epoch.slots, number, np.int64)
         self._adopt(state)
+        if len(pool):
+            self._engine = GrowingEngine(epoch, config.threads, fitter, pool, len(commands.splats))
+            self._engine.load(state)
         stages["pack"] = (time.perf_counter() - started) * 1000
         record = pack_epoch(epoch)
         size = len(record) + sum(map(len, parts))
@@ -244,6 +281,9 @@ class Encoder:
             engine.load(before)
             commands, figures = engine.encode([], lambda_map, _without_cells(plan))
             parts = self._pack_p(before, commands, done.hashed)
+        if isinstance(engine, GrowingEngine):
+            self._other_bits = max(8 * sum(map(len, parts)) - engine.bits_of(commands), 0.0)
+        self._go_on_growing(engine, state)
         engine.follow_tables(parse_header(parts[0]).table_set)
         number = state.frame_number
         self.last_changed[np.any(before.splats != state.splats, axis=1)] = number
@@ -260,12 +300,28 @@ class Encoder:
         """Bring the state to what the engine holds and return the frame that leads there from the one before."""
         assert self.state is not None
         assert self._engine is not None
-        self._engine.store(self.state)
-        self.state.frame_number = before.frame_number + 1
-        hash16 = state_hash(self.state) if hashed else None
-        number, likely_set = self.state.frame_number, self._engine.table_set
-        midpoint = self._midpoint
-        return serialize_p(before, number, commands, None, hash16=hash16, midpoint=midpoint, likely_set=likely_set)
+        engine, number = self._engine, before.frame_number + 1
+        while True:
+            engine.store(self.state)
+            if isinstance(engine, GrowingEngine):
+                engine.place(self.state, commands)
+            self.state.frame_number = number
+            hash16 = state_hash(self.state) if hashed else None
+            try:
+                return serialize_p(
+                    before, number, commands, None, hash16=hash16, midpoint=self._midpoint, likely_set=engine.table_set
+                )
+            except StreamStateError:
+                if not isinstance(engine, GrowingEngine) or not engine.hold_back(commands):
+                    raise
+
+    def _go_on_growing(self, engine: PFrameEngine, state: SplatState) -> None:
+        """Make a growing engine ready for the next frame, or put a plain one in its place when all has come."""
+        if isinstance(engine, GrowingEngine):
+            if engine.has_grown:
+                self._adopt(state)
+            else:
+                engine.load(state)
 
     def _flows(self, luma: npt.NDArray[np.uint8]) -> list[FloatArray]:
         """Return the flows offered to the cells: from the last source and, at "best", from the state's picture too."""
@@ -286,10 +342,28 @@ class Encoder:
             clock_s = max(deadline - time.perf_counter() - 1.3 * self._pack_ms / 1000, 0.001)
             work = self._calibrator.work_for(1000 * clock_s, hashed=hashed)
         if work is None or work.units == 0:
-            return PFramePlan(lambda_, work=work or FrameWork(hashed=hashed))
+            growth_bits, growth_lambda = self._growth_bits(), self._lambdas().key
+            work = work or FrameWork(hashed=hashed)
+            return PFramePlan(lambda_, work=work, growth_bits=growth_bits, growth_lambda=growth_lambda)
         return PFramePlan(
-            lambda_, sweeps=2, group_row_step=2, cell_affine=False, screen=True, work=work, clock_s=clock_s
+            lambda_,
+            sweeps=2,
+            group_row_step=2,
+            cell_affine=False,
+            growth_bits=self._growth_bits(),
+            growth_lambda=self._lambdas().key,
+            screen=True,
+            work=work,
+            clock_s=clock_s,
         )
+
+    def _growth_bits(self) -> float:
+        """Return the bits that a frame's new splats may take, so that a start bursts no rate."""
+        if self._config.bitrate_kbps is None:
+            return _MOST_GROWTH_BITS
+        frame_bits = 1000 * self._config.bitrate_kbps * self._config.fps[1] / self._config.fps[0]
+        bits = _GROWTH_SHARE * (frame_bits - _PACKET_HEADER_BITS - self._other_bits)
+        return min(max(bits, _LEAST_GROWTH_BITS), _MOST_GROWTH_BITS)
 
     def _note_p(self, figures: PFrameFigures) -> None:
         """Keep what later frames are planned by."""
@@ -354,6 +428,11 @@ class Encoder:
         table_set = 0 if self._engine is None else self._engine.table_set
         self._engine = PFrameEngine(epoch, self._config.threads, table_set)
         self._engine.load(state)
+
+
+def _is_unfinished(state: SplatState) -> bool:
+    """Whether another encoder died while the picture was still growing: what was to come died with it."""
+    return int(np.count_nonzero(state.splats[:, 8])) < _UNFINISHED_SHARE * BLOCK_FILL * state.epoch.blocks
 
 
 def _without_cells(plan: PFramePlan) -> PFramePlan:

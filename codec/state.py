@@ -49,6 +49,7 @@ __all__ = [
     "births_placed",
     "bulk_placed",
     "cells_moved",
+    "free_slots",
     "known_splats",
     "light_on_base",
     "light_on_splats",
@@ -154,10 +155,16 @@ def bulk_placed(state: SplatState, part: ParsedKeyPart) -> tuple[IntArray, IntAr
     known = known_splats(state, part.layer)
     fields = key_values(epoch, state.base, part.classes, part.tile_rows, part.fields, part.residuals, known)
     order, _ = deal_slots(epoch, part.first_block, fields)
-    first, blocks = epoch.layer_range(part.layer)
-    slots = np.arange(part.first_block * BLOCK_SLOTS, (first + blocks) * BLOCK_SLOTS, dtype=np.int32)
-    free = slots[(slots % BLOCK_SLOTS < BLOCK_FILL) & (state.splats[slots, 8] == KIND_DEAD)][: len(order)]
+    free = free_slots(state, part.layer, part.first_block)[: len(order)]
     return free, fields[order[: len(free)]]
+
+
+def free_slots(state: SplatState, layer: int, first_block: int) -> IntArray:
+    """Return the slots [m] that new splats may take: dead ones among those that key frames fill, from a block on."""
+    first, blocks = state.epoch.layer_range(layer)
+    slots = np.arange(first_block * BLOCK_SLOTS, (first + blocks) * BLOCK_SLOTS, dtype=np.int32)
+    free: IntArray = slots[(slots % BLOCK_SLOTS < BLOCK_FILL) & (state.splats[slots, 8] == KIND_DEAD)]
+    return free
 
 
 def apply_shared(state: SplatState, part: ParsedPPart) -> None:

@@ -1,6 +1,17 @@
 """The closed loops of exact trials on quantised splats: key frames and P-frames."""
 
-from codec.engine.key import KeyFrameFit, KeyPlan
+from codec.engine.growing import GrowingEngine, Growth, fewer_at_first
+from codec.engine.key import START_PLAN, KeyFrameFit, KeyPlan
 from codec.engine.pframe import PFrameEngine, PFrameFigures, PFramePlan
 
-__all__ = ["KeyFrameFit", "KeyPlan", "PFrameEngine", "PFrameFigures", "PFramePlan"]
+__all__ = [
+    "START_PLAN",
+    "GrowingEngine",
+    "Growth",
+    "KeyFrameFit",
+    "KeyPlan",
+    "PFrameEngine",
+    "PFrameFigures",
+    "PFramePlan",
+    "fewer_at_first",
+]

@@ -13,9 +13,9 @@ from codec.native import _native
 from codec.placement import place
 from codec.quantize import KEY_BASE_STEPS, dequantize_splats, quantize_base, quantize_key
 from codec.render import render
-from codec.types import KIND_NORMALISED, EpochRecord, FloatArray, IntArray, KeyCommands, SplatSet, SplatState
+from codec.types import KIND_NORMALISED, BoolArray, EpochRecord, FloatArray, IntArray, KeyCommands, SplatSet, SplatState
 
-__all__ = ["KeyFrameFit", "KeyPlan", "base_means"]
+__all__ = ["START_PLAN", "KeyFrameFit", "KeyPlan", "base_means"]
 
 _CHROMA_WEIGHT = 1.0  # of squared error in Cb and Cr against Y
 _PX_PER_SPLAT = 75.0  # of a start at lambda 100; deletion keeps a third to a half
@@ -23,8 +23,9 @@ _LAMBDA_REFERENCE = 100.0
 _START_EXPONENT = 0.35  # how the start grows as lambda falls
 _LEAST_SPLATS = 24
 _LEAD_SPLATS = 250  # of a start whose picture alone counts too: so many fit into part 0 with the base
+_SPLATS_A_LEAD = 6  # others for each splat of the lead, at least
 _LEAST_WITH_LEAD = 700  # splats at the start: those of smaller frames fit into a part or two
-_LEAD = 1  # role of a splat in the lead, see engine_key.hpp
+_FREE, _LEAD, _KNOWN, _PENDING = 0, 1, 2, 3  # roles of splats, see engine_key.hpp
 _RATE, _RATE_LATE = 1.5, 0.5  # of Adam: from the start; on the lattice and on survivors
 _REFIT_AFTER = 2  # index of the sweep before the refit
 _PRESSURE_STEP, _MOST_PRESSURE = 1.15, 1e4  # on lambda, to bring the splats down to the number allowed
@@ -42,6 +43,13 @@ class KeyPlan:
     lead_weight: float = 0.01  # of the error of the lead's picture alone, part 0 of a frame in parts; 0: no lead
 
 
+_SWEEPS_OF_SMALL = 4  # over pictures too small for a lead
+# Of a live start, by `begin`.
+START_PLAN = KeyPlan(
+    iterations=40, quantized_iterations=0, refit_iterations=0, sweeps=1, start_factor=0.8, lead_weight=0.02
+)
+
+
 class KeyFrameFit:
     """Fits one picture with splats on the key lattice."""
 
@@ -49,7 +57,7 @@ class KeyFrameFit:
         """Make a fit for pictures of this epoch's size; its blocks do not matter here."""
         steps = epoch.steps
         self._epoch = epoch
-        self._max_splats = max_splats
+        self.max_splats = max_splats
         self._threads = threads
         self._seed = seed
         self._engine = _native.KeyEngine(
@@ -61,6 +69,8 @@ class KeyFrameFit:
             cost_tables(table_set),
             threads,
         )
+        self._samples = np.zeros((0, 0, 0), np.int32)
+        self._base = np.zeros((3, 0, 0), np.float32)
         self.stages_ms: dict[str, float] = {}
 
     def fit(
@@ -70,34 +80,84 @@ class KeyFrameFit:
 
         importance: weight of each 16 px block, for the start; lambda_map: factor on lambda, both [rows, columns].
         """
+        levels, session, roles = self._fitted(rgb, importance, lambda_, plan)
+        started = time.perf_counter()
+        self._load(session, roles, plan)
+        kept = self._sweep(session, lambda_map, lambda_, plan)
+        self._lap("sweeps", started)
+        lead = kept[:, 8] == _LEAD
+        return KeyCommands(levels, kept[:, :8].copy(), lead if lead.any() else None)
+
+    def begin(
+        self, rgb: npt.NDArray[np.uint8], importance: FloatArray, lambda_map: FloatArray, lambda_: float, plan: KeyPlan
+    ) -> tuple[KeyCommands, IntArray]:
+        """Return a key frame of the lead alone, and the splats [n, 9] that are to follow by `grow`.
+
+        The lead is swept `plan.sweeps` times with the others in place. A picture too small for a lead comes whole.
+        """
+        levels, session, roles = self._fitted(rgb, importance, lambda_, plan)
+        started = time.perf_counter()
+        lead = roles == _LEAD
+        self._load(session, np.where(lead | ~lead.any(), roles, _PENDING).astype(np.int32), plan)
+        for _ in range(plan.sweeps if lead.any() else _SWEEPS_OF_SMALL):
+            self._engine.sweep(lambda_, lambda_map, changes=True, deletes=True)
+        kept = self._engine.splats()[: self.max_splats, :8].copy()
+        self._lap("sweeps", started)
+        pool = _as_rows(quantize_key(self._epoch, session.splats()))[~lead & lead.any()]
+        return KeyCommands(levels, kept), pool
+
+    def grow(
+        self,
+        rgb: npt.NDArray[np.uint8],
+        state: SplatState,
+        pool: IntArray,
+        chosen: BoolArray,
+        lambda_map: FloatArray,
+        lambda_: float,
+    ) -> tuple[IntArray, float, float]:
+        """Return the chosen splats of a pool [n, 9] that earn their bits, [m, 8], these bits and the sweep's ms.
+
+        They are swept once against a picture [H, W, 3], with the state's splats and the rest of the pool in place.
+        """
+        live = state.splats[state.splats[:, 8] != 0]
+        roles = np.concatenate([np.full(len(live), _KNOWN), np.where(chosen, _FREE, _PENDING)]).astype(np.int32)
+        self._set_base(state.base)
+        self._engine.set_target(rgb)
+        self._engine.load(np.concatenate([live, pool]), roles, self._samples, self._base, 0.0)
+        started = time.perf_counter()
+        self._engine.sweep(lambda_, lambda_map, changes=True, deletes=True)
+        swept_ms = (time.perf_counter() - started) * 1000
+        return self._engine.splats()[:, :8].copy(), self._engine.bits(), swept_ms
+
+    def _fitted(
+        self, rgb: npt.NDArray[np.uint8], importance: FloatArray, lambda_: float, plan: KeyPlan
+    ) -> tuple[IntArray, NativeFit, IntArray]:
+        """Return the base's levels, the fit after all iterations and the splats' roles [n]; set the engine's target."""
         self.stages_ms = {}
         started = time.perf_counter()
         target = _native.to_ycc(rgb, self._threads)
         levels = quantize_base(base_means(target, self._epoch.base_shape))
-        samples = levels * KEY_BASE_STEPS[:, None, None]
-        base = self._base_picture(samples)
+        self._set_base(levels * KEY_BASE_STEPS[:, None, None])
         splats, roles = self._start(target, importance, lambda_, plan)
         started = self._lap("place", started)
-        session = NativeFit(target, base, threads=self._threads)
+        session = NativeFit(target, self._base, threads=self._threads)
         session.start(splats)
         session.set_lead(roles == _LEAD, plan.lead_weight)
         session.run(plan.iterations - plan.quantized_iterations, _RATE)
         session.set_lattice(self._epoch.steps)
         session.run(plan.quantized_iterations, _RATE_LATE)
-        started = self._lap("fit", started)
+        self._lap("fit", started)
         self._engine.set_target(rgb)
-        self._load(session, roles, samples, base, plan)
-        kept = self._sweep(session, samples, base, lambda_map, lambda_, plan)
-        self._lap("sweeps", started)
-        lead = kept[:, 8] == _LEAD
-        return KeyCommands(levels, kept[:, :8].copy(), lead if lead.any() else None)
+        return levels, session, roles
 
     def _start(
         self, target: FloatArray, importance: FloatArray, lambda_: float, plan: KeyPlan
     ) -> tuple[SplatSet, IntArray]:
         """Return where the splats start, and their roles [n]: a lead spread over the picture, and the others."""
         count = self._start_count(lambda_, plan)
-        lead_count = _LEAD_SPLATS if plan.lead_weight > 0 and count >= _LEAST_WITH_LEAD else 0
+        lead_count = min(_LEAD_SPLATS, count // _SPLATS_A_LEAD) if plan.lead_weight > 0 else 0
+        if count < _LEAST_WITH_LEAD:
+            lead_count = 0
         splats = place(target, importance, count, self._seed)
         roles = np.zeros(len(splats), np.int32)
         if lead_count:
@@ -106,11 +166,16 @@ class KeyFrameFit:
             splats = unpack_splats(np.vstack([pack_splats(splats), pack_splats(lead)]))
         return splats, roles
 
-    def _load(self, session: NativeFit, roles: IntArray, samples: IntArray, base: FloatArray, plan: KeyPlan) -> None:
+    def _load(self, session: NativeFit, roles: IntArray, plan: KeyPlan) -> None:
         """Give the engine the splats of the fit."""
-        lattice = quantize_key(self._epoch, session.splats())
-        kinds = np.full((len(lattice), 1), KIND_NORMALISED, np.int32)
-        self._engine.load(np.hstack([lattice, kinds]), roles, samples, base, plan.lead_weight)
+        rows = _as_rows(quantize_key(self._epoch, session.splats()))
+        self._engine.load(rows, roles, self._samples, self._base, plan.lead_weight)
+
+    def _set_base(self, samples: IntArray) -> None:
+        """Take base samples [3, bh, bw] and draw them, unless they are those there already."""
+        if not np.array_equal(samples, self._samples):
+            self._samples = samples.copy()
+            self._base = self._base_picture(samples)
 
     def _lap(self, stage: str, started: float) -> float:
         """Note a stage's time; returns now."""
@@ -123,13 +188,11 @@ class KeyFrameFit:
         pixels = self._epoch.width_px * self._epoch.height_px
         share = (_LAMBDA_REFERENCE / lambda_) ** _START_EXPONENT
         count = plan.start_factor * share * pixels / _PX_PER_SPLAT
-        return int(min(max(count, _LEAST_SPLATS), 1.5 * self._max_splats, pixels))
+        return int(min(max(count, _LEAST_SPLATS), 1.5 * self.max_splats, pixels))
 
     def _sweep(
         self,
         session: NativeFit,
-        samples: IntArray,
-        base: FloatArray,
         lambda_map: FloatArray,
         lambda_: float,
         plan: KeyPlan,
@@ -144,21 +207,21 @@ class KeyFrameFit:
                 session.set_lead(roles == _LEAD, plan.lead_weight)
                 session.set_lattice(None)
                 session.run(plan.refit_iterations, _RATE_LATE)
-                self._load(session, roles, samples, base, plan)
+                self._load(session, roles, plan)
         return self._thinned(lambda_map, lambda_)
 
     def _thinned(self, lambda_map: FloatArray, lambda_: float) -> IntArray:
         """Return the splats, at most as many as are allowed: those that earn least for their bits go first."""
         kept = self._engine.splats()
-        if len(kept) <= self._max_splats:
+        if len(kept) <= self.max_splats:
             return kept
         pressure = 1.0
-        while len(kept) > self._max_splats and pressure < _MOST_PRESSURE:
+        while len(kept) > self.max_splats and pressure < _MOST_PRESSURE:
             pressure *= _PRESSURE_STEP
             self._engine.sweep(pressure * lambda_, lambda_map, changes=False, deletes=True)
             kept = self._engine.splats()
         self._engine.sweep(lambda_, lambda_map, changes=True, deletes=False)
-        return self._engine.splats()[: self._max_splats]
+        return self._engine.splats()[: self.max_splats]
 
     def _base_picture(self, samples: IntArray) -> FloatArray:
         """Return the base as a picture [3, H, W]."""
@@ -167,10 +230,14 @@ class KeyFrameFit:
         return render(state, threads=self._threads)
 
 
+def _as_rows(lattice: IntArray) -> IntArray:
+    """Return splats [n, 8] with their kind, [n, 9]."""
+    return np.hstack([lattice, np.full((len(lattice), 1), KIND_NORMALISED, np.int32)])
+
+
 def _as_splats(lattice: IntArray) -> SplatSet:
     """Return splats of a key lattice [n, 8] as floats."""
-    kinds = np.full((len(lattice), 1), KIND_NORMALISED, np.int32)
-    return dequantize_splats(np.hstack([lattice, kinds]))
+    return dequantize_splats(_as_rows(lattice))
 
 
 def base_means(target: FloatArray, base_shape: tuple[int, int, int]) -> FloatArray:

@@ -36,6 +36,8 @@ class PFramePlan:
     cell_shift: bool = True
     work: FrameWork | None = None  # bounds in work units; None: none
     clock_s: float = 0.0  # wall time after which the engine starts no more work, whatever its units; 0: none
+    growth_bits: float = 7200.0  # that new splats may take where a picture is still growing
+    growth_lambda: float = 120.0  # likewise, in place of lambda_
     screen: bool = False  # look only where the error has risen since the last frame, most first
 
 

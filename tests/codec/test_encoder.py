@@ -111,6 +111,47 @@ def test_best_is_deterministic_whatever_the_threads(clip: list[Rgb]) -> None:
     assert streams[0] == streams[1]
 
 
+@pytest.fixture(scope="module")
+def large_clip(carphone_path: Path) -> list[Rgb]:
+    """Return frames of carphone at twice its size, 352x288."""
+    with open_clip(carphone_path, (352, 288), 12) as opened:
+        return list(opened)
+
+
+def live_encoder(picture: Rgb, state: SplatState | None = None, **options: object) -> Encoder:
+    """Return a live encoder with time enough."""
+    return Encoder(config_for(picture, effort="live", latency_ms=2000.0, **options), state)
+
+
+def test_a_live_start_shows_one_part_and_sharpens(large_clip: list[Rgb]) -> None:
+    encoder, state = live_encoder(large_clip[0]), None
+    sizes, shown = [], []
+    for index in range(24):
+        frame = encoder.encode(large_clip[min(index, 11)])
+        state = decode(state, frame)
+        assert frame.state_hash == state_hash(state)
+        sizes.append(sum(map(len, frame.parts)))
+        shown.append(luma_psnr(state, large_clip[min(index, 11)]))
+    assert max(sizes) <= 1150
+    assert shown[0] > 20
+    assert shown[-1] > shown[0] + 5
+
+
+def test_a_live_start_keeps_to_its_bitrate(large_clip: list[Rgb]) -> None:
+    encoder = live_encoder(large_clip[0], bitrate_kbps=120.0)
+    sizes = [sum(map(len, encoder.encode(rgb).parts)) for rgb in large_clip]
+    assert sum(sizes[1:8]) < 7 * 600
+
+
+def test_a_worker_that_died_while_the_picture_grew_is_followed_by_a_key_frame(large_clip: list[Rgb]) -> None:
+    first = live_encoder(large_clip[0])
+    for rgb in large_clip[:3]:
+        last = first.encode(rgb)
+    assert first.state is not None
+    frame = live_encoder(large_clip[0], first.state.copy()).encode(large_clip[3])
+    assert (frame.kind, frame.epoch, frame.number) == ("key", last.epoch + 1, last.number + 1)
+
+
 def test_another_scene_begins_an_epoch(clip: list[Rgb], encoder: Encoder) -> None:
     first = encoder.encode(clip[0])
     encoder.encode(clip[1])
