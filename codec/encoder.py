@@ -228,10 +228,10 @@ class Encoder:
         expected = GrowingEngine.expected_splats(len(commands.splats), len(pool))
         epoch = self._new_epoch(blocks=self._blocks(expected))
         number = 0 if self.state is None else self.state.frame_number + 1
-        parts = serialize_key(epoch, number, commands)
+        parts = serialize_key(epoch, number, commands, None)
         while len(parts) > 1 and len(pool):
             commands, pool = fewer_at_first(commands, pool)
-            parts = serialize_key(epoch, number, commands)
+            parts = serialize_key(epoch, number, commands, None)
         state = SplatState.empty(epoch)
         state.frame_number = number - 1
         apply_frame(state, parse_frame(parts, epoch))

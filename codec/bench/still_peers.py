@@ -76,7 +76,7 @@ class SplatStillPeer:
         fitter = KeyFrameFit(epoch, MAX_SPLATS, self.threads, seed=0)
         commands = fitter.fit(rgb, weights, weights, lambda_of_quality(quality).key, self.plan)
         epoch = replace(epoch, layers=(blocks_for(len(commands.splats)) + _SPARE_BLOCKS,))
-        return pack_epoch(epoch), serialize_key(epoch, 0, commands, max_part_bytes=MAX_PARSED_PART_BYTES)
+        return pack_epoch(epoch), serialize_key(epoch, 0, commands, None, max_part_bytes=MAX_PARSED_PART_BYTES)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 from codec.bitstream.entropy import PlaneDecoder, PlaneEncoder
 from codec.bitstream.header import MAX_PART_BYTES, MAX_PARTS, FrameHeader, serialize_header
 from codec.bitstream.key_syntax import code_key_part, empty_layout, layout_key_part
+from codec.bitstream.tables import table_set_count
 from codec.errors import StreamStateError
 from codec.prediction import key_residuals
 from codec.quantize import dequantize_base, key_steps, saturate_splats, size_class
@@ -17,6 +18,7 @@ from codec.types import (
     NUMBER_MODULUS,
     BoolArray,
     EpochRecord,
+    FloatArray,
     IntArray,
     KeyCommands,
     KeyLayout,
@@ -34,36 +36,34 @@ def serialize_key(
     epoch: EpochRecord,
     number: int,
     commands: KeyCommands,
-    table_set: int = 0,
+    table_set: int | None = 0,
     hash16: int | None = None,
     max_part_bytes: int = MAX_PART_BYTES,
     layers: IntArray | None = None,
 ) -> tuple[bytes, ...]:
     """Return the parts of a key frame.
 
+    table_set: None takes the set that codes the frame with the fewest bits, as it is cut into parts by set 0.
     layers: [n] layer of each splat; without it all are in layer 0.
     Raises StreamStateError where splats are off the key lattice or do not fit into the epoch or the parts.
     """
     _check_commands(epoch, commands)
     layered = layers is not None and bool(layers.any())
+    if layers is None or not layered:
+        layers = np.zeros(len(commands.splats), np.int32)
     header = FrameHeader(
         "key",
         epoch.epoch % EPOCH_MODULUS,
         number % NUMBER_MODULUS,
-        table_set,
+        table_set or 0,
         hash16=hash16,
         has_hash=hash16 is not None,
     )
     room = max_part_bytes - header.size_bytes - 2 - layered
-    pieces: list[tuple[int, bytes]] = []
-    known = np.zeros((0, 8), np.int32)
-    for layer in range(len(epoch.layers) if layered else 1):
-        own = np.ones(len(commands.splats), np.bool_) if layers is None else layers == layer
-        writer = _LayerWriter(epoch, layer, table_set, room, commands.base_levels, known)
-        splats = commands.splats[own]
-        streams = writer.rest(splats) if layer else writer.all(splats, _lead_order(commands, own))
-        pieces.extend((layer, stream) for stream in streams)
-        known = writer.known
+    pieces, set_bits = _pieces(epoch, commands, header.table_set, room, layers)
+    if table_set is None and set_bits.argmin() != header.table_set:
+        header = replace(header, table_set=int(set_bits.argmin()))
+        pieces, _ = _pieces(epoch, commands, header.table_set, room, layers)
     if len(pieces) > MAX_PARTS:
         raise StreamStateError(f"a key frame has at most {MAX_PARTS} parts, this one needs {len(pieces)}")
     parts = []
@@ -71,6 +71,25 @@ def serialize_key(
         own = replace(header, part=part, parts=len(pieces), layer=layer if layered else None)
         parts.append(serialize_header(own if part == 0 else replace(own, hash16=None)) + stream)
     return tuple(parts)
+
+
+def _pieces(
+    epoch: EpochRecord, commands: KeyCommands, table_set: int, room: int, layers: IntArray
+) -> tuple[list[tuple[int, bytes]], FloatArray]:
+    """Return layer and stream of each part, and what all of them take by each table set, in bits [sets]."""
+    pieces: list[tuple[int, bytes]] = []
+    known = np.zeros((0, 8), np.int32)
+    set_bits = np.zeros(table_set_count(), np.float32)
+    for layer in range(int(layers.max(initial=0)) + 1):
+        own = layers == layer
+        writer = _LayerWriter(epoch, layer, table_set, room, commands.base_levels, known)
+        splats = commands.splats[own]
+        streams = writer.rest(splats) if layer else writer.all(splats, _lead_order(commands, own))
+        for stream in streams:
+            pieces.append((layer, stream))
+            set_bits += writer.set_bits
+        known = writer.known
+    return pieces, set_bits
 
 
 def _check_commands(epoch: EpochRecord, commands: KeyCommands) -> None:
@@ -124,6 +143,7 @@ class _LayerWriter:
         self._base_levels = base_levels
         self._base = dequantize_base(base_levels)
         self.known = known
+        self.set_bits = np.zeros(table_set_count(), np.float32)  # of the last stream, by table set
         first, blocks = epoch.layer_range(layer)
         self._next_block, self._end_block = first, first + blocks
 
@@ -188,6 +208,7 @@ class _LayerWriter:
         coder = PlaneEncoder(self._table_set)
         levels = self._base_levels if with_base else None
         code_key_part(coder, self._epoch, with_base, self._layer, levels, layout)
+        self.set_bits = coder.set_bits().astype(np.float32)
         return coder.finish()
 
 

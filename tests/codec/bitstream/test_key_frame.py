@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from codec.bitstream import frame_bits, parse_frame, parse_header, serialize_key
 from codec.bitstream.key_syntax import layout_key_part
+from codec.bitstream.tables import table_set_count
 from codec.errors import BitstreamError, StreamStateError
 from codec.prediction import key_residuals, key_values
 from codec.quantize import dequantize_base, size_class
@@ -42,6 +43,19 @@ def test_splats_and_base_come_back(seed: int, splats: int, max_part_bytes: int) 
         assert equal(state.base, dequantize_base(commands.base_levels))
         assert not state.vectors.any()
         assert state.frame_number % 4096 == 5
+
+
+def test_no_other_table_set_makes_a_key_frame_shorter() -> None:
+    rng = np.random.default_rng(9)
+    commands = random_key(rng, EPOCH, 250)
+    for max_part_bytes in (9000, 400):
+        chosen = serialize_key(EPOCH, 5, commands, None, max_part_bytes=max_part_bytes)
+        sizes = []
+        for number in range(table_set_count()):
+            parts = serialize_key(EPOCH, 5, commands, number, max_part_bytes=max_part_bytes)
+            assert {parse_header(part).table_set for part in parts} == {number}
+            sizes.append(sum(map(len, parts)))
+        assert sum(map(len, chosen)) <= 1.005 * min(sizes) + 10, "parts may be cut at other places"
 
 
 def test_slots_are_dealt_along_the_curve_whatever_the_order() -> None:
