@@ -324,11 +324,9 @@ class Encoder:
                 engine.load(state)
 
     def _flows(self, luma: npt.NDArray[np.uint8]) -> list[FloatArray]:
-        """Return the flows offered to the cells: from the last source and, at "best", from the state's picture too."""
+        """Return the flows offered to the cells: from the state's picture and from the last source if there is one."""
         assert self._engine is not None
-        sources = [] if self._luma is None else [self._luma]
-        if self._config.effort == "best" or self._luma is None:
-            sources.append(self._engine.luma())
+        sources = [*([] if self._luma is None else [self._luma]), self._engine.luma()]
         flows = (self._flow.flow(source, luma) for source in sources)
         return [flow for flow in flows if flow is not None]
 
@@ -347,7 +345,7 @@ class Encoder:
             return PFramePlan(lambda_, work=work, growth_bits=growth_bits, growth_lambda=growth_lambda)
         return PFramePlan(
             lambda_,
-            sweeps=2,
+            sweeps=4,
             group_row_step=2,
             cell_affine=False,
             growth_bits=self._growth_bits(),

@@ -17,10 +17,9 @@ class FlowEstimator:
     """Flow between two luma pictures of one size, at full resolution ("best") or at half ("live")."""
 
     def __init__(self, effort: Literal["best", "live"]) -> None:
-        """Prepare the estimator; "live" runs DIS fast on halved pictures, "best" DIS medium on whole ones."""
+        """Prepare the estimator; "live" runs DIS on halved pictures, "best" on whole ones."""
         self._halved = effort == "live"
-        preset = cv2.DISOPTICAL_FLOW_PRESET_FAST if self._halved else cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
-        self._dis = cv2.DISOpticalFlow.create(preset)
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def flow(self, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> FloatArray | None:
         """Return the flow from before to after, both [H, W]: px, float32 [2, H, W]; None for very small pictures."""

@@ -29,7 +29,7 @@ class PFramePlan:
 
     lambda_: float  # squared error (0..255 scale) that one bit must save
     sweeps: int = 8
-    max_births: int = 12
+    max_births: int = 24
     group_row_step: int = 1  # rows between those that trials of motion candidates look at
     light: bool = True
     cell_affine: bool = True

@@ -149,6 +149,21 @@ float PEngine::rise_in(int x_px, int y_px, int size_px) const {
     return rise;
 }
 
+double PEngine::settle_blocks() {
+    std::vector<float> error;
+    measure_blocks(error);
+    const int columns = (width_ + kMapCell - 1) / kMapCell;
+    const bool first = rest_error_.size() != error.size();
+    if (first) rest_error_ = error;
+    double sum = 0;
+    for (int i = 0; i < static_cast<int>(error.size()); ++i) {
+        const bool looked_at = rise_[i] > kRisenBits * lambda_at(i % columns * kMapCell, i / columns * kMapCell);
+        if (looked_at || error[i] < rest_error_[i]) rest_error_[i] = error[i];
+        sum += error[i];
+    }
+    return sum;
+}
+
 PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map, const PParams& params) {
     params_ = params;
     lambda_map_ = lambda_map;
@@ -174,15 +189,13 @@ PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map,
     const bool all_swept = !work_.over();
     work_.enter(kBirthStage, 1);
     if (params.max_births > 0 && all_swept) BirthSearch(*this, result).run();
-    measure_blocks(rest_error_);
+    result.squared_error = settle_blocks();
     const auto born = Clock::now();
     result.render_ms = milliseconds(start, rendered);
     result.light_ms = milliseconds(rendered, lit);
     result.cells_ms = milliseconds(lit, grouped);
     result.sweeps_ms = milliseconds(grouped, swept);
     result.births_ms = milliseconds(swept, born);
-    result.squared_error = 0;
-    for (const float error : rest_error_) result.squared_error += error;
     for (int stage = 0; stage < kWorkStages; ++stage) {
         result.steps[stage] = work_.steps(static_cast<WorkStage>(stage));
         result.worked_ms[stage] = work_.worked_ms(static_cast<WorkStage>(stage));

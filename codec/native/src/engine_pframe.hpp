@@ -17,6 +17,7 @@ namespace splatcall {
 inline constexpr int kLevels = 4;       // cells of 128, 64, 32, 16 px
 inline constexpr int kShiftLevels = 2;  // shifts of 64, 32 px cells
 inline constexpr int kBlockSlots = 32, kBlockFill = 26;
+inline constexpr float kRisenBits = 3;  // rise of a block's error, in bits, from which its splats are looked at
 inline constexpr int kVectorUnit = 4;  // 1/16 px in one vector unit of 1/4 px
 
 struct UpdateSteps {
@@ -117,7 +118,10 @@ private:
     void redraw();
     // Squared error of every 16 px block.
     void measure_blocks(std::vector<float>& out) const;
-    // Rise of the error since the last frame was done, over a square of whole 16 px blocks.
+    // Keeps the error of the blocks that were looked at, and of those that got better, as what later rises are counted
+    // from: so a rise too small to be looked at adds up until it is. Returns the picture's squared error.
+    double settle_blocks();
+    // Rise of the error since a block was last looked at, over a square of whole 16 px blocks.
     float rise_in(int column_px, int row_px, int size_px) const;
 
     int width_, height_, slots_;
@@ -130,7 +134,7 @@ private:
     bool canvas_valid_ = false;
     int frames_since_render_ = 0;
     std::vector<float> gain_left_;  // [slots] predicted gain a bit at the last visit, squared error
-    std::vector<float> rest_error_, rise_;  // [blocks of 16 px] error when the last frame was done; its rise since
+    std::vector<float> rest_error_, rise_;  // [blocks of 16 px] error when the block was last looked at; its rise since
     PParams params_{};
     const float* lambda_map_ = nullptr;
     Work work_;

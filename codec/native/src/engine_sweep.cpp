@@ -9,7 +9,6 @@ namespace {
 
 constexpr int kDirtyTile = 16;
 constexpr float kNearlyPaid = .6f;   // share of its cost a splat must have gained to be visited again
-constexpr float kRisenBits = 3;      // rise of a block's error, in bits, from which its splats are looked at
 constexpr float kLeastGain = 1e-3f;
 constexpr float kLeastBits = 1;      // that a splat's predicted gain must pay beyond its activation
 constexpr int kMostTrials = 4;       // exact trials of a splat's candidates
