@@ -23,6 +23,7 @@ def add_bench(commands: Commands) -> None:
     benches = parser.add_subparsers(dest="bench", required=True, metavar="WHAT")
     _add_speed(benches)
     _add_rd(benches)
+    _add_light(benches)
 
 
 def _add_speed(benches: Commands) -> None:
@@ -63,6 +64,19 @@ def _add_rd(benches: Commands) -> None:
     rd.add_argument("--other", type=names, default=(), metavar="NAME,...", help="clips that are no webcam at all")
     rd.add_argument("--cache", type=Path, metavar="DIR", help="keep points, and measure only what is not yet known")
     rd.set_defaults(run=_run_rd)
+
+
+def _add_light(benches: Commands) -> None:
+    light = benches.add_parser("light", help="what changes of light and sensor noise cost, beside AV1 preset 10")
+    light.add_argument("--clips", type=Path, required=True, metavar="DIR", help="folder of clips, or one clip")
+    light.add_argument("--json", type=Path, required=True, metavar="F", help="write every point and every figure here")
+    light.add_argument("--frames", type=positive_whole, default=75, metavar="N", help="of each clip (default 75)")
+    light.add_argument("--size", type=size, default=(480, 360), metavar="WxH", help="to fit inside (default 480x360)")
+    light.add_argument("--qualities", type=quality_list, metavar="Q,...", help="of ours (default 20,35,50,65,80)")
+    light.add_argument("--effort", choices=("best", "live"), default="best")
+    light.add_argument("--threads", type=positive_whole, default=2, metavar="N", help="of ours (default 2)")
+    light.add_argument("--alone", action="store_true", help="measure our codec alone")
+    light.set_defaults(run=_run_light)
 
 
 def _run_speed(arguments: argparse.Namespace) -> int:
@@ -124,3 +138,26 @@ def _console(columns: int) -> Console:
     """Return a console whose tables are not cut to 80 columns where it is a file or a pipe."""
     console = Console()
     return console if console.is_terminal else Console(width=columns)
+
+
+def _run_light(arguments: argparse.Namespace) -> int:
+    import json
+    from dataclasses import asdict
+
+    from codec.bench.light import LightOptions, measure_light
+
+    if not arguments.json.parent.is_dir():
+        raise MediaError(f"{arguments.json}: cannot be written: no folder {arguments.json.parent}")
+    options = LightOptions(
+        clips=arguments.clips,
+        frames=arguments.frames,
+        size=arguments.size,
+        effort=arguments.effort,
+        threads=arguments.threads,
+        peers=not arguments.alone,
+        **({} if arguments.qualities is None else {"qualities": arguments.qualities}),
+    )
+    console = _console(_REPORT_COLUMNS)
+    costs = measure_light(options, console.print)
+    arguments.json.write_text(json.dumps([asdict(cost) for cost in costs], indent=1), encoding="utf-8")
+    return 0
