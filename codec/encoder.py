@@ -347,6 +347,7 @@ class Encoder:
             lambda_,
             sweeps=4,
             group_row_step=2,
+            affine=False,
             cell_affine=False,
             growth_bits=self._growth_bits(),
             growth_lambda=self._lambdas().key,

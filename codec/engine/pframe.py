@@ -32,6 +32,7 @@ class PFramePlan:
     max_births: int = 24
     group_row_step: int = 1  # rows between those that trials of motion candidates look at
     light: bool = True
+    affine: bool = True
     cell_affine: bool = True
     cell_shift: bool = True
     work: FrameWork | None = None  # bounds in work units; None: none
@@ -109,6 +110,7 @@ class PFrameEngine:
             density=self._density(),
             group_row_step=plan.group_row_step,
             light=plan.light,
+            affine=plan.affine,
             cell_affine=plan.cell_affine,
             cell_shift=plan.cell_shift,
             screen=plan.screen,
@@ -126,7 +128,7 @@ class PFrameEngine:
             trials=int(measured["trials"]),
             matrices=int(measured["matrices"]),
             squared_error=measured["squared_error"],
-            stages_ms={name: measured[f"{name}_ms"] for name in ("render", "light", *_WORK_STAGES)},
+            stages_ms={name: measured[f"{name}_ms"] for name in ("render", "light", "affine", *_WORK_STAGES)},
             steps=_of_stages(int(measured[f"{name}_steps"]) for name in _WORK_STAGES),
             worked_ms=_of_stages(measured[f"{name}_worked_ms"] for name in _WORK_STAGES),
             cut=int(measured["cut"]),
@@ -158,6 +160,8 @@ def _commands(found: dict[str, object]) -> PCommands:
     shifts = [None if shift is None else ShiftLevel(shift) for shift in found["shifts"]]  # type: ignore[attr-defined]
     return PCommands(
         light=None if found["light"] is None else _ints(found["light"]),
+        affine=None if found["affine"] is None else _ints(found["affine"]),
+        affine_shape=bool(found["affine_shape"]),
         cells=(levels[0], levels[1], levels[2], levels[3]) if any_on else None,
         shifts=(shifts[0], shifts[1]),
         update_slots=_ints(found["update_slots"]),

@@ -17,6 +17,8 @@ const TableCost& find(const TableCosts& tables, const std::string& name) {
 PCosts::PCosts(const TableCosts& t)
     : present(find(t, "present")),
       light(find(t, "light")),
+      affine(find(t, "affine")),
+      affine_shape(find(t, "affine_shape")),
       cell_on(find(t, "cell_on")),
       cell_any(find(t, "cell_any")),
       cell_vector(find(t, "cell_vector")),

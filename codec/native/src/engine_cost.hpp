@@ -29,7 +29,7 @@ using TableCosts = std::unordered_map<std::string, TableCost>;
 
 // Costs of the P-frame elements that decisions need.
 struct PCosts {
-    TableCost present, light;
+    TableCost present, light, affine, affine_shape;
     TableCost cell_on, cell_any, cell_vector, cell_affine_on, cell_affine, shift_on, shift_pattern, shift;
     TableCost block_on, slot_on, pattern, mean, shape, luma, chroma;
     TableCost birth_kind, birth_block, birth_size, birth_luma, birth_chroma;

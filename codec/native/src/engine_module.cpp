@@ -92,6 +92,11 @@ Encoded to_python(const PResult& r) {
         out["light"] = nb::none();
     else
         out["light"] = to_numpy(r.light, {4});
+    if (r.affine.empty())
+        out["affine"] = nb::none();
+    else
+        out["affine"] = to_numpy(r.affine, {6});
+    out["affine_shape"] = r.affine_shape;
     out["cells"] = cells;
     out["shifts"] = shifts;
     out["update_slots"] = to_numpy(r.update_slots, {r.update_slots.size()});
@@ -100,6 +105,7 @@ Encoded to_python(const PResult& r) {
     out["births"] = to_numpy(r.births, {r.births.size() / 9, 9});
     Figures figures;
     figures["render_ms"] = r.render_ms;
+    figures["affine_ms"] = r.affine_ms;
     figures["light_ms"] = r.light_ms;
     figures["cells_ms"] = r.cells_ms;
     figures["sweeps_ms"] = r.sweeps_ms;
@@ -128,7 +134,7 @@ void load_p(PEngine& e, const Ints2& splats, const Ints3& vectors, const Ints3& 
 }
 
 Encoded encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2& lambda_map, float lambda_, int sweeps,
-                  int max_births, int density, int group_row_step, bool light, bool cell_affine, bool cell_shift, bool screen, int64_t units, const std::vector<int>& prices, int64_t cut,
+                  int max_births, int density, int group_row_step, bool light, bool affine, bool cell_affine, bool cell_shift, bool screen, int64_t units, const std::vector<int>& prices, int64_t cut,
                   double clock_s) {
     check_map(lambda_map, e.canvas());
     std::vector<Flow> fields;
@@ -144,6 +150,7 @@ Encoded encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2&
     params.density = density;
     params.group_row_step = std::max(1, group_row_step);
     params.light = light;
+    params.affine = affine;
     params.cell_affine = cell_affine;
     params.cell_shift = cell_shift;
     params.screen = screen;
@@ -191,7 +198,7 @@ void bind_p(nb::module_& m) {
              "Weighted squared error of the state against the target, 0..255 scale.")
         .def("encode", &encode_p, nb::arg("flows"), nb::arg("lambda_map"), nb::arg("lambda_"), nb::arg("sweeps") = 8,
              nb::arg("max_births") = 12, nb::arg("density") = 2, nb::arg("group_row_step") = 1,
-             nb::arg("light") = true, nb::arg("cell_affine") = true, nb::arg("cell_shift") = true, nb::arg("screen") = false,
+             nb::arg("light") = true, nb::arg("affine") = true, nb::arg("cell_affine") = true, nb::arg("cell_shift") = true, nb::arg("screen") = false,
              nb::arg("units") = 0, nb::arg("prices") = std::vector<int>(kWorkStages, 1), nb::arg("cut") = -1,
              nb::arg("clock_s") = 0.,
              "Encodes the target; returns the commands and figures. The state inside moves on with them.")
@@ -215,6 +222,13 @@ void bind_p(nb::module_& m) {
             "Change of squared error if a live splat became `after` (9 fields), or went (None).")
         .def("propose_light", &PEngine::propose_light, nb::arg("lambda_"), nb::call_guard<nb::gil_scoped_release>(),
              "Light that would be tried for the target at this lambda: gain, Y, Cb, Cr; all 0 for none.")
+        .def(
+            "fit_affine",
+            [](PEngine& e, const FlowArray& flow) {
+                check_picture(flow.shape(1), flow.shape(2), e.canvas(), "flow");
+                return e.fit_affine({flow.data(), flow.data() + flow.shape(1) * flow.shape(2)});
+            },
+            nb::arg("flow"), "Global affine that most of a flow [2, H, W] px agrees with: a, b, c, d, tx, ty.")
         .def("samples", [](const PEngine& e) { return to_numpy(e.samples(), {e.samples().size()}); },
              "The base's samples inside, flat [3 * bh * bw].")
         .def("splats", [](const PEngine& e) { return to_numpy(e.splats(), {e.splats().size() / kFields, static_cast<size_t>(kFields)}); },

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine_affine.hpp"
 #include "engine_base.hpp"
 #include "engine_births.hpp"
 #include "engine_groups.hpp"
@@ -87,6 +88,10 @@ void PEngine::refresh_canvas() {
 
 void PEngine::redraw() {
     canvas_.set_base(base_picture(samples_, base_rows_, base_columns_, height_, width_).data());
+    render_splats();
+}
+
+void PEngine::render_splats() {
     canvas_valid_ = false;
     refresh_canvas();
 }
@@ -118,6 +123,12 @@ std::vector<int32_t> PEngine::propose_light(float lambda) {
     PResult unused;
     const LightProposal proposal = LightSearch(*this, unused).propose();
     return {proposal.light, proposal.light + 4};
+}
+
+std::vector<int32_t> PEngine::fit_affine(const Flow& flow) {
+    PResult unused;
+    const Affine affine = AffineSearch(*this, {}, unused).fit(flow);
+    return {affine.terms, affine.terms + 6};
 }
 
 float PEngine::lambda_at(int x_px, int y_px) const {
@@ -173,10 +184,12 @@ PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map,
     refresh_canvas();
     const auto rendered = Clock::now();
     if (params.light) LightSearch(*this, result).run();
+    const auto lit = Clock::now();
+    if (params.affine) AffineSearch(*this, flows, result).run();
     measure_blocks(rise_);
     if (rest_error_.size() == rise_.size())
         for (size_t i = 0; i < rise_.size(); ++i) rise_[i] -= (1 + kNoiseShare) * rest_error_[i];
-    const auto lit = Clock::now();
+    const auto mapped = Clock::now();
     work_.enter(kCellStage, kCellShare);
     GroupSearch(*this, flows, result).run();
     const auto grouped = Clock::now();
@@ -193,7 +206,8 @@ PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map,
     const auto born = Clock::now();
     result.render_ms = milliseconds(start, rendered);
     result.light_ms = milliseconds(rendered, lit);
-    result.cells_ms = milliseconds(lit, grouped);
+    result.affine_ms = milliseconds(lit, mapped);
+    result.cells_ms = milliseconds(mapped, grouped);
     result.sweeps_ms = milliseconds(grouped, swept);
     result.births_ms = milliseconds(swept, born);
     for (int stage = 0; stage < kWorkStages; ++stage) {

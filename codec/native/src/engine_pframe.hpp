@@ -32,6 +32,7 @@ struct PParams {
     int density = 2;          // context that costs of updates assume, 1..3
     int group_row_step = 1;   // rows skipped in trials of candidates; accepted ones are tried on every row
     bool light = true;
+    bool affine = true;
     bool cell_affine = true;
     bool cell_shift = true;
     WorkBudget work{};
@@ -50,11 +51,13 @@ struct ShiftLevelResult {
 };
 
 struct PResult {
-    std::vector<int32_t> light;  // gain, Y, Cb, Cr, or none
+    std::vector<int32_t> light;   // gain, Y, Cb, Cr, or none
+    std::vector<int32_t> affine;  // a, b, c, d, tx, ty, or none
+    bool affine_shape = false;
     CellLevelResult cells[kLevels];
     ShiftLevelResult shifts[kShiftLevels];
     std::vector<int32_t> update_slots, update_deltas, death_slots, births;  // [n], [n, 8], [m], [b, 9]
-    double light_ms = 0, cells_ms = 0, sweeps_ms = 0, births_ms = 0, render_ms = 0;
+    double light_ms = 0, affine_ms = 0, cells_ms = 0, sweeps_ms = 0, births_ms = 0, render_ms = 0;
     int trials = 0, matrices = 0, unvisited = 0;  // unvisited: splats the budget left out in the first sweep
     double squared_error = 0;
     int64_t steps[kWorkStages] = {};     // of the work that the budget counts, by stage
@@ -91,6 +94,8 @@ public:
     double trial(int slot, const int32_t* after);
     // Light that would be tried for the target at this lambda: gain, Y, Cb, Cr.
     std::vector<int32_t> propose_light(float lambda);
+    // Global affine that most of a flow agrees with: a, b, c, d, tx, ty.
+    std::vector<int32_t> fit_affine(const Flow& flow);
 
     const std::vector<int32_t>& splats() const { return splats_; }
     const std::vector<int32_t>& vectors() const { return vectors_; }
@@ -99,6 +104,7 @@ public:
 
 private:
     friend class LightSearch;
+    friend class AffineSearch;
     friend class GroupSearch;
     friend class Sweep;
     friend class BirthSearch;
@@ -116,6 +122,8 @@ private:
     void refresh_canvas();
     // Draws the base anew, from its samples, and all splats.
     void redraw();
+    // Works the canvas out anew after splats have changed behind its back.
+    void render_splats();
     // Squared error of every 16 px block.
     void measure_blocks(std::vector<float>& out) const;
     // Keeps the error of the blocks that were looked at, and of those that got better, as what later rises are counted

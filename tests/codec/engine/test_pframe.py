@@ -179,7 +179,7 @@ def test_a_flow_moves_the_cells() -> None:
     engine.set_target(rgb)
     flow = np.zeros((2, 80, 96), np.float32)
     flow[0] = 3.0
-    commands, figures = engine.encode([flow], np.ones((5, 6), np.float32), PFramePlan(20.0))
+    commands, figures = engine.encode([flow], np.ones((5, 6), np.float32), PFramePlan(20.0, affine=False))
     assert commands.cells is not None
     vectors = np.concatenate([level.vectors[level.on] for level in commands.cells])
     assert (vectors[:, 0] == 12).any()
