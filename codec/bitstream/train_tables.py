@@ -3,7 +3,8 @@
 Recordings are made by `python -m codec.bench.record`. Set 0 is trained on all frames, and is what patches use and what
 suits no other set. The others are found by clustering: each frame goes to the set that codes it with the fewest bits,
 each set is estimated from its frames again, until nothing changes (the generalised Lloyd algorithm, with code length
-for distance). Key and P-frames share no tables worth speaking of, so each set is a cluster of the one and of the other.
+for distance). Key and P-frames share few tables, so each set is a cluster of the one and of the other, both in the
+order of their frames' symbols.
 A set's counts are smoothed with those of all frames, and these with parametric priors. Each stream weighs the same.
 
 `--leave-one-out` writes nothing; it prints for each clip the bits of its frames by tables that were trained with it and
@@ -116,7 +117,7 @@ def train(
 def _clusters(
     frames: Frames, members: npt.NDArray[np.intp], pool: Probabilities, count: int
 ) -> list[npt.NDArray[np.intp]]:
-    """Return `count` clusters of frames; in the end without those that the pooled tables suit best."""
+    """Return `count` clusters of frames, the calmest first, without those that the pooled tables suit best."""
     used = frames.counts[members].any(axis=0)  # other entries cost nobody anything
     counts = frames.counts[members][:, used]
     labels = np.ones(len(members), np.int64)  # 0: the pool's
@@ -131,7 +132,8 @@ def _clusters(
             before, labels = labels, bits.argmin(axis=1) + (clusters < count)
             if (labels == before).all():
                 break
-    return [members[labels == label] for label in range(1, count + 1)]
+    found = [members[labels == label] for label in range(1, count + 1)]
+    return sorted(found, key=lambda own: float(frames.counts[own].sum()) / max(len(own), 1))
 
 
 def _split(labels: npt.NDArray[np.int64], symbols: FloatArray, new: int) -> None:

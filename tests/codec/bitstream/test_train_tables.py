@@ -34,7 +34,7 @@ def test_sorts_of_frames_find_their_own_sets() -> None:
             check_counts(name, counts)
             assert counts.min() >= MIN_COUNT
     shares = [tables["pattern"][2] / TOTAL_COUNT for tables in made]
-    assert sorted(int(share.argmax()) for share in shares[1:]) == [5, 12]
+    assert [int(share.argmax()) for share in shares[1:]] == [12, 5], "the calmer first"
     assert max(share[12] for share in shares[1:]) > 0.75
     assert 0.05 < shares[0][12] < 0.3, "set 0 is of all frames"
     members = frames.of_kind("p")
