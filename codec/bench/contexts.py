@@ -1,7 +1,7 @@
 """What static tables cost against counters that adapt from frame to frame.
 
-`python -m codec.bench.contexts RECORDING.npz... [--sets N] [--json F]`, one recording (`codec.bench.record`) for each
-of two or more clips. Static: tables trained without the clip, the cheapest set for each frame. Adaptive: the same
+`python -m codec.bench.contexts RECORDING.npz... [--sets N] [--json F]`, with recordings (`codec.bench.record`) of two
+or more clips. Static: tables trained without the clip, the cheapest set for each frame. Adaptive: the same
 contexts, each with a counter that starts at the set for all frames and learns every symbol of its stream in coded
 order; this is what the parse rule forbids, as a lost frame would make all later ones unreadable.
 """
@@ -67,10 +67,10 @@ def adaptive_bits(
 
 
 def compare_contexts(recordings: Sequence[Recording], sets: int = MAX_SETS) -> list[ContextFigures]:
-    """Compare for each clip, with tables trained on the others; two recordings at least."""
+    """Compare for each clip, with tables trained on the others; recordings of two clips at least."""
     frames = Frames(recordings)
     figures = []
-    for index, recording in enumerate(recordings):
+    for index, clip in enumerate(frames.names):
         costs = set_costs(train(frames, sets, frames.clips != index))
         for kind in ("key", "p"):
             members = frames.of_kind(kind, frames.clips == index)
@@ -79,16 +79,15 @@ def compare_contexts(recordings: Sequence[Recording], sets: int = MAX_SETS) -> l
             counts = frames.counts[members]
             chosen = costs[(counts @ costs.T).argmin(axis=1)]
             static = np.add.reduceat((counts * chosen).sum(axis=0, dtype=np.float64), ROW_ENTRY)
-            adaptive = _adaptive_rows(recording, kind, costs[0])
+            own = [_adaptive_rows(recording, kind, costs[0]) for recording in recordings if recording.clip == clip]
+            adaptive = np.sum(own, axis=0)
             raw = float(frames.raw_bits[members].sum())
             elements = {
                 name: (float(static[rows].sum()), float(adaptive[rows].sum()))
                 for name, rows in _rows_by_table().items()
                 if static[rows].any()
             }
-            figures.append(
-                ContextFigures(recording.clip, kind, float(static.sum()) + raw, float(adaptive.sum()) + raw, elements)
-            )
+            figures.append(ContextFigures(clip, kind, float(static.sum()) + raw, float(adaptive.sum()) + raw, elements))
     return figures
 
 
@@ -119,9 +118,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--sets", type=int, default=MAX_SETS, metavar="N")
     parser.add_argument("--json", type=Path, metavar="F")
     options = parser.parse_args(arguments)
-    if len(options.recordings) < 2:
+    recordings = [Recording.load(path) for path in options.recordings]
+    if len({recording.clip for recording in recordings}) < 2:
         parser.error("expected recordings of two clips at least: tables are trained without the clip they are tried on")
-    figures = compare_contexts([Recording.load(path) for path in options.recordings], options.sets)
+    figures = compare_contexts(recordings, options.sets)
     for own in figures:
         print(
             f"{own.clip:<16}{own.kind:<5}{own.static_bits:>10.0f}{own.adaptive_bits:>10.0f} {100 * own.excess:>+6.1f}%"

@@ -57,7 +57,9 @@ class Frames:
         self.counts: FloatArray = np.concatenate([recording.histograms() for recording in recordings])  # [F, ENTRIES]
         self.raw_bits: FloatArray = np.concatenate([recording.raw_bits for recording in recordings])  # [F]
         self.kinds = np.concatenate([recording.kinds for recording in recordings])  # [F]
-        self.clips = np.concatenate([np.full(len(r.kinds), i, np.int32) for i, r in enumerate(recordings)])  # [F]
+        self.names = sorted({recording.clip for recording in recordings})
+        clips = [np.full(len(recording.kinds), self.names.index(recording.clip)) for recording in recordings]
+        self.clips = np.concatenate(clips)  # [F] index into names: a clip may have several recordings
         streams = [256 * index + recording.streams.astype(np.int32) for index, recording in enumerate(recordings)]
         self.streams = np.concatenate(streams)  # [F]
         self.weights = self._weights()
@@ -176,7 +178,7 @@ def print_leave_one_out(recordings: Sequence[Recording], sets: int) -> None:
     of_all = set_costs(train(frames, sets))
     print(f"{'clip':<16}{'frames':<8}{'shipped':>10}{'all clips':>11}{'without it':>11}  loss")
     sums: dict[str, list[float]] = {kind: [0.0, 0.0] for kind in KINDS}
-    for index, recording in enumerate(recordings):
+    for index, clip in enumerate(frames.names):
         without = set_costs(train(frames, sets, frames.clips != index))
         for kind in KINDS:
             members = frames.of_kind(kind, frames.clips == index)
@@ -187,7 +189,7 @@ def print_leave_one_out(recordings: Sequence[Recording], sets: int) -> None:
             sums[kind][0] += 1
             sums[kind][1] += foreign / own - 1
             line = f"{shipped:>10.0f}{own:>11.0f}{foreign:>11.0f} {100 * foreign / own - 100:>+5.1f}%"
-            print(f"{recording.clip:<16}{kind:<8}{line}")
+            print(f"{clip:<16}{kind:<8}{line}")
     for kind, (clips, loss) in sums.items():
         if clips:
             print(f"{'mean':<16}{kind:<8}{'':>32} {100 * loss / clips:>+5.1f}%")
@@ -209,7 +211,7 @@ def write_tables(path: Path, sets: Sequence[dict[str, CountArray]]) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Train table sets on recordings and write them, or print how much they depend on each clip."""
     parser = argparse.ArgumentParser(prog="python -m codec.bitstream.train_tables", description=__doc__)
-    parser.add_argument("recordings", type=Path, nargs="*", metavar="RECORDING.npz", help="one file a clip")
+    parser.add_argument("recordings", type=Path, nargs="*", metavar="RECORDING.npz", help="of several clips")
     parser.add_argument("--sets", type=int, default=MAX_SETS, choices=range(2, MAX_SETS + 1), metavar="N")
     parser.add_argument("--out", type=Path, default=TABLES_PATH, help="default: the shipped tables.json")
     parser.add_argument("--leave-one-out", action="store_true")

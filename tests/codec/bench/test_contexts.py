@@ -46,4 +46,4 @@ def test_static_tables_lose_where_the_clip_is_unlike_the_others(tmp_path: Path) 
     written = json.loads((tmp_path / "figures.json").read_text())
     assert [own["excess"] for own in written] == [own.excess for own in compare_contexts(recordings, sets=3)]
     with pytest.raises(SystemExit):
-        main(paths[:1])
+        main([paths[0], paths[0]])

@@ -53,6 +53,13 @@ def test_a_clip_left_out_teaches_nothing() -> None:
     assert with_it < without
 
 
+def test_recordings_of_one_clip_are_left_out_together() -> None:
+    frames = Frames([recording_of("b", 12, 5), recording_of("a", 9, 2), recording_of("b", 12, 5)])
+    assert frames.names == ["a", "b"]
+    assert frames.clips.tolist() == [1] * 21 + [0] * 21 + [1] * 21
+    assert len(set(frames.streams.tolist())) == 3
+
+
 def test_each_stream_weighs_the_same() -> None:
     frames = Frames([recording_of("a", 12, 5, frames=40), recording_of("b", 9, 2, frames=4)])
     total = [float((frames.weights * frames.counts.sum(axis=1))[frames.clips == clip].sum()) for clip in (0, 1)]
