@@ -172,6 +172,22 @@ void Canvas::move_target() {
     });
 }
 
+void Canvas::shine(float gain, const float offsets[3]) {
+    for_bands([&](int y0, int y1) {
+        for (int k = 0; k < 3; ++k)
+            for (int y = y0; y < y1; ++y) {
+                const size_t at = y * view_.stride;
+                const float offset = offsets[k], *target = target_[current_][k] + at;
+                float *base = base_[k] + at, *picture = view_.picture[k] + at, *error = view_.error[k] + at;
+                for (int x = 0; x < view_.width; ++x) {
+                    base[x] += gain * base[x] + offset;
+                    picture[x] += gain * picture[x] + offset;
+                    error[x] += gain * (error[x] + target[x]) + offset;
+                }
+            }
+    });
+}
+
 double Canvas::squared_error() const { return squared_error({0, 0, view_.width, view_.height}); }
 
 void Canvas::picture(float* out) const {

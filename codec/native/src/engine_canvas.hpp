@@ -55,6 +55,9 @@ public:
     void render(const std::vector<Geometry>& geometries);
     // Makes the error that of the new target, the picture as it is.
     void move_target();
+    // Makes picture, base and error those of a light on all splats: c becomes (1 + gain) c + offset_c. A state's light
+    // rounds each splat; render() has that, too.
+    void shine(float gain, const float offsets[3]);
     double squared_error(const Window& window) const { return kernels_.squared_error(view_, window); }
     double squared_error() const;
     // The whole picture, additive splats included, YCbCr planes into out [3, height, width].

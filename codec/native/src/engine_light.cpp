@@ -180,15 +180,21 @@ void LightSearch::apply(const int32_t light[4]) {
         const int32_t sample = e_.samples_[i];
         e_.samples_[i] = saturate_sample(k, sample + lit_gain(light[0], sample) + kOffsetUnit * light[1 + k]);
     }
-    e_.redraw();
 }
 
 void LightSearch::run() {
     const LightProposal proposal = propose();
     if (proposal.cost >= 0) return;
+    if (e_.params_.screen) {
+        apply(proposal.light);
+        e_.shine(proposal.light[0] / static_cast<float>(kGainUnit), proposal.light + 1);
+        result_.light.assign(proposal.light, proposal.light + 4);
+        return;
+    }
     const std::vector<int32_t> splats = e_.splats_, samples = e_.samples_;
     const double before = inlier_error(proposal.inliers);
     apply(proposal.light);
+    e_.redraw();
     if (inlier_error(proposal.inliers) - before + kPrice * e_.params_.lambda * bits(proposal.light) < 0) {
         result_.light.assign(proposal.light, proposal.light + 4);
         return;

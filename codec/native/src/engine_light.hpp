@@ -29,7 +29,8 @@ public:
 
     // Light for the target, found robustly; calm pictures end here, after one pass over the picture.
     LightProposal propose() const;
-    // Takes the proposal if the picture rendered with it is better by more than its bits.
+    // Takes the proposal if the picture rendered with it is better by more than its bits; where work is bounded it is
+    // taken as it is, and the picture made lighter pixel by pixel.
     void run();
 
 private:
@@ -38,6 +39,7 @@ private:
     // Sets the offsets that pay beside the gain light[0]; returns the cost of it all.
     double best_offsets(const LightBlock& all, int32_t light[4]) const;
     double inlier_error(const std::vector<float>& inliers) const;
+    // On splats and samples; the picture is another matter.
     void apply(const int32_t light[4]);
 
     PEngine& e_;

@@ -66,6 +66,7 @@ void PEngine::load(const int32_t* splats, const int32_t* vectors, const int32_t*
     std::copy_n(splats, splats_.size(), splats_.begin());
     std::copy_n(vectors, vectors_.size(), vectors_.begin());
     canvas_.set_base(base);
+    base_stale_ = false;
     canvas_valid_ = false;
     std::fill(gain_left_.begin(), gain_left_.end(), kUntried);
     rest_error_.clear();
@@ -78,6 +79,7 @@ void PEngine::set_target(const uint8_t* rgb) {
 
 void PEngine::refresh_canvas() {
     if (canvas_valid_ && ++frames_since_render_ < kRenderEvery) return;
+    if (base_stale_) draw_base();
     std::vector<Geometry> geometries;
     for (int i = 0; i < slots_; ++i)
         if (alive(i)) geometries.push_back(geometry(i));
@@ -86,9 +88,20 @@ void PEngine::refresh_canvas() {
     frames_since_render_ = 0;
 }
 
-void PEngine::redraw() {
+void PEngine::draw_base() {
     canvas_.set_base(base_picture(samples_, base_rows_, base_columns_, height_, width_).data());
+    base_stale_ = false;
+}
+
+void PEngine::redraw() {
+    draw_base();
     render_splats();
+}
+
+void PEngine::shine(float gain, const int32_t offsets[3]) {
+    const float by_plane[3] = {static_cast<float>(offsets[0]), static_cast<float>(offsets[1]), static_cast<float>(offsets[2])};
+    canvas_.shine(gain, by_plane);
+    base_stale_ = true;
 }
 
 void PEngine::render_splats() {

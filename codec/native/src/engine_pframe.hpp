@@ -120,6 +120,9 @@ private:
     int column_of(Fields f, int cell_px) const;
     int row_of(Fields f, int cell_px) const;
     void refresh_canvas();
+    // Makes the picture lighter, offsets in 1/255, until the next rendering has the splats' own rounding.
+    void shine(float gain, const int32_t offsets[3]);
+    void draw_base();
     // Draws the base anew, from its samples, and all splats.
     void redraw();
     // Works the canvas out anew after splats have changed behind its back.
@@ -139,7 +142,7 @@ private:
     Canvas canvas_;
     std::vector<int32_t> splats_, vectors_, samples_;
     int base_rows_ = 0, base_columns_ = 0;
-    bool canvas_valid_ = false;
+    bool canvas_valid_ = false, base_stale_ = false;
     int frames_since_render_ = 0;
     std::vector<float> gain_left_;  // [slots] predicted gain a bit at the last visit, squared error
     std::vector<float> rest_error_, rise_;  // [blocks of 16 px] error when the block was last looked at; its rise since

@@ -11,7 +11,7 @@ from codec.engine.pframe import CHROMA_WEIGHT
 from codec.render import reference, to_rgb
 from codec.state import light_on_base, light_on_splats
 from codec.types import IntArray, SplatState
-from tests.codec.engine.test_pframe import EPOCH, native_engine, random_state, ycc_of
+from tests.codec.engine.test_pframe import EPOCH, native_engine, random_state, slow_error, ycc_of
 
 
 def lit(state: SplatState, light: list[int]) -> SplatState:
@@ -95,3 +95,21 @@ def test_light_can_be_left_out() -> None:
     light, after = encode_light(state, to_rgb(reference.render(lit(state, [40, 0, 0, 0]))), light=False)
     assert light is None
     assert np.array_equal(after.base, state.base)
+
+
+def test_where_work_is_bounded_the_picture_is_made_lighter_as_it_is() -> None:
+    state = random_state(24)
+    rgb = to_rgb(reference.render(lit(state, [20, 3, 0, -2])))
+    engine = PFrameEngine(EPOCH, 1)
+    engine.load(state)
+    engine.set_target(rgb)
+    plan = PFramePlan(50.0, sweeps=0, max_births=0, cell_shift=False, affine=False, screen=True)
+    commands, figures = engine.encode([], np.ones((5, 6), np.float32), plan)
+    assert commands.light is not None
+    expected = lit(state, commands.light.tolist())
+    after = state.copy()
+    engine.store(after)
+    assert np.array_equal(after.splats, expected.splats)
+    assert np.array_equal(after.base, expected.base)
+    pixels = rgb.shape[0] * rgb.shape[1]
+    assert figures.squared_error / pixels == pytest.approx(slow_error(expected, rgb) / pixels, rel=5e-3)
