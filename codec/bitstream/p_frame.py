@@ -61,6 +61,8 @@ def serialize_p(
     coder = _coded(epoch, part, likely_set if table_set is None else table_set, layers[0], False)
     if table_set is None:
         table_set = coder.cheapest_set()
+        if table_set != likely_set:
+            coder = _coded(epoch, part, table_set, layers[0], False)
     header = FrameHeader(
         "p",
         epoch.epoch % EPOCH_MODULUS,

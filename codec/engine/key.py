@@ -17,7 +17,7 @@ from codec.types import KIND_NORMALISED, BoolArray, EpochRecord, FloatArray, Int
 
 __all__ = ["START_PLAN", "KeyFrameFit", "KeyPlan", "base_means"]
 
-_CHROMA_WEIGHT = 1.0  # of squared error in Cb and Cr against Y
+_CHROMA_WEIGHT = 0.6  # of squared error in Cb and Cr against Y
 _PX_PER_SPLAT = 75.0  # of a start at lambda 100; deletion keeps a third to a half
 _LAMBDA_REFERENCE = 100.0
 _START_EXPONENT = 0.35  # how the start grows as lambda falls

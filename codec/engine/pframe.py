@@ -17,7 +17,7 @@ __all__ = ["CHROMA_WEIGHT", "PFrameEngine", "PFrameFigures", "PFramePlan"]
 
 Value = TypeVar("Value")
 
-CHROMA_WEIGHT = 0.7  # of squared error in Cb and Cr against Y, in P-frames
+CHROMA_WEIGHT = 0.5  # of squared error in Cb and Cr against Y, in P-frames
 
 _WORK_STAGES = ("cells", "sweeps", "births")
 _SHARE_OF_DENSITY = (0.01, 0.05)  # changed splats a slot: below the first, density 1; below the second, 2; else 3
