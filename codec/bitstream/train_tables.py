@@ -44,6 +44,8 @@ MAX_SETS: Final = 8  # a frame's header has 3 bits for the number
 MIN_COUNT: Final = 16
 PRIOR_SYMBOLS: Final = 24.0  # weight of the prior, in symbols a row, when all frames are pooled
 POOL_SYMBOLS: Final = 60.0  # weight of the pooled row, in symbols, when a set is made
+_RARE_COMMANDS: Final = slice(0, 3)  # contexts of "present": light, base, affine ...
+_RARE_SHARE: Final = 1 / 64  # ... and the least share of frames to have each, whatever the recordings' light did
 _ITERATIONS: Final = 30
 
 _ROW_OF_ENTRY: Final = np.repeat(np.arange(len(ROW_ENTRY)), np.diff([*ROW_ENTRY.tolist(), ENTRIES]))
@@ -154,7 +156,11 @@ def _weighted(frames: Frames, members: npt.NDArray[np.intp]) -> Probabilities:
 
 def _rounded(shares: Probabilities) -> dict[str, CountArray]:
     """Return shares [ENTRIES] as integer tables."""
-    return {name: normalise(table) for name, table in unflatten(shares).items()}
+    tables = unflatten(shares.copy())
+    rare = tables["present"][_RARE_COMMANDS]
+    rare[:, 1] = np.maximum(rare[:, 1], _RARE_SHARE)
+    rare[:, 0] = 1 - rare[:, 1]
+    return {name: normalise(table) for name, table in tables.items()}
 
 
 def best_bits(frames: Frames, members: npt.NDArray[np.intp], costs: FloatArray) -> FloatArray:

@@ -42,6 +42,11 @@ def test_sorts_of_frames_find_their_own_sets() -> None:
     assert several.sum() < 0.8 * one.sum()
 
 
+def test_what_no_recording_has_stays_affordable() -> None:
+    for tables in train(Frames([recording_of("a", calm=12, busy=5)]), sets=2):
+        assert (tables["present"][:3, 1] >= TOTAL_COUNT // 64 - MIN_COUNT).all()
+
+
 def test_a_clip_left_out_teaches_nothing() -> None:
     frames = Frames([recording_of("a", calm=12, busy=5), recording_of("b", calm=9, busy=2)])
     made = train(frames, 4, frames.clips != 1)
