@@ -27,7 +27,8 @@ from codec.engine import (
 from codec.errors import ConfigError, StreamStateError
 from codec.importance import ImportanceModel, lambda_map_of
 from codec.motion import FlowEstimator
-from codec.rate_control import BitrateControl, LambdaPair, lambda_of_quality, rhythm_factor
+from codec.rate_bucket import sent_bits
+from codec.rate_control import BitrateControl, Sent, lambda_of_quality, rhythm_factor
 from codec.scene import SceneCutTest
 from codec.slots import blocks_for
 from codec.state import apply_frame, state_hash
@@ -39,6 +40,8 @@ from codec.types import (
     FloatArray,
     FrameStats,
     FrameWork,
+    IntArray,
+    KeyCommands,
     PCommands,
     SplatState,
 )
@@ -53,9 +56,7 @@ _SPARE_BLOCKS = 0.12  # of the blocks a key frame fills, for births
 _CALM_SHARE = 0.1  # changed splats below which a scene is calm
 _SHARED = {"_config", "_engine", "_flow", "_importance"}  # attributes that no frame changes, or only by loading a state
 _UNFINISHED_SHARE = 0.45  # of the slots that a grown picture fills: one with fewer splats has not grown
-_PACKET_HEADER_BITS = 8 * 76  # of a network packet (IP, UDP, RTP, SRTP and so on)
-_GROWTH_SHARE = 0.8  # of a frame's bits at the bitrate, that new splats may take
-_MOST_GROWTH_BITS, _LEAST_GROWTH_BITS = 7200.0, 200.0  # the most fits into one part with a frame's other commands
+_MOST_GROWTH_BITS = 7200.0  # of a frame's new splats: fits into one part with its other commands
 _PACK_RESERVE_MS = 1.5  # kept back of a budget for packing at first; then follows what packing took
 _BASE_SPACINGS_PX = (48, 64, 96, 128, 192, 256)
 _MOST_BASE_SAMPLES = 800  # of all three planes: the base must fit into the first part of a key frame
@@ -101,6 +102,11 @@ class Encoder:
         self._pack_ms = _PACK_RESERVE_MS
         self._calibrator = WorkCalibrator(config.threads)
         self._hashed_at = time.perf_counter()
+        self._hashed_frame = 0
+        self._weighed = 0  # picture whose importance was looked at last
+        self._time_s = 0.0
+        self._quality = config.quality  # of the last frame
+        self._sent = Sent(True)  # what became of the frame, at a bitrate
         self.state: SplatState | None = state
         self.last_changed = np.full(0 if state is None else state.epoch.slots, -1, np.int64)
         if state is not None and not new_epoch and not _is_unfinished(state):
@@ -114,14 +120,15 @@ class Encoder:
         force_key: bool = False,
         work: FrameWork | None = None,
         midpoint: bool = False,
+        time_s: float | None = None,
     ) -> EncodedFrame:
-        """Encode the next picture, uint8 [H, W, 3].
+        """Encode the next picture, uint8 [H, W, 3]; time_s: when it was taken, by default as the frame rate says.
 
         budget_ms bounds the wall time of a P-frame, the most useful work first; by default `latency_ms` where the
         effort is "live" and nothing where it is "best". With `work`, as an earlier run of the same pictures and
         options gave it, that bounds the frame instead and its bytes are the same. With `midpoint` one picture was left
-        out before this one, and a P-frame asks for the midpoint of the states around it to be shown instead. Raises
-        ConfigError for a picture of another size.
+        out before this one, and a P-frame asks for the midpoint of the states around it to be shown instead. At a
+        bitrate the frame may be of kind "skip". Raises ConfigError for a picture of another size.
         """
         started, cpu_started = time.perf_counter(), time.process_time()
         self._check(rgb)
@@ -130,18 +137,17 @@ class Encoder:
         self._midpoint = midpoint
         self._frames += midpoint
         stages: dict[str, float] = {}
-        luma = _luma(rgb)
-        cut = self._scene.is_cut(luma)
-        weights = self._importance_weights(rgb, stages)
-        if self.state is None or self._engine is None or force_key or cut:
-            frame = self._encode_key(rgb, weights, stages)
+        self._time_s = self._frames * self._config.fps[1] / self._config.fps[0] if time_s is None else time_s
+        if self._rate is not None and not (force_key or self.state is None or self._rate.admits(self._time_s)):
+            self._sent = self._rate.flush(self._time_s)
+            frame = self._frame("skip", (), None, 0)
         else:
             deadline = None if budget_ms is None else started + budget_ms / 1000
-            frame = self._encode_p(rgb, luma, weights, deadline, work, stages)
-        self._luma = luma
+            frame = self._encode_picture(rgb, deadline, force_key, work, stages)
         self._frames += 1
         stats = replace(
             frame.stats,
+            bucket=None if self._rate is None else self._rate.filled(self._time_s),
             encode_ms=(time.perf_counter() - started) * 1000,
             cpu_ms=(time.process_time() - cpu_started) * 1000,
             stages_ms=stages,
@@ -183,6 +189,26 @@ class Encoder:
 
     # -- parts of a frame
 
+    def _encode_picture(
+        self,
+        rgb: npt.NDArray[np.uint8],
+        deadline: float | None,
+        force_key: bool,
+        work: FrameWork | None,
+        stages: dict[str, float],
+    ) -> EncodedFrame:
+        """Encode a picture that is not left out beforehand."""
+        luma = _luma(rgb)
+        cut = self._scene.is_cut(luma)
+        weights = self._importance_weights(rgb, stages)
+        if self.state is None or self._engine is None or force_key or cut:
+            frame = self._encode_key(rgb, weights, stages)
+        else:
+            frame = self._encode_p(rgb, luma, weights, deadline, work, stages)
+        if frame.kind != "skip":
+            self._luma = luma
+        return frame
+
     def _check(self, rgb: npt.NDArray[np.uint8]) -> None:
         """Raise ConfigError unless the picture is what the configuration says."""
         expected = (self._config.height_px, self._config.width_px, 3)
@@ -196,14 +222,11 @@ class Encoder:
             rows, columns = -(-self._config.height_px // 16), -(-self._config.width_px // 16)
             if self._weights is None:
                 self._weights = np.ones((rows, columns), np.float32)
-        elif self._weights is None or self._frames % _IMPORTANCE_EVERY[self._config.effort] == 0:
+        elif self._weights is None or self._frames - self._weighed >= _IMPORTANCE_EVERY[self._config.effort]:
             self._weights = self._importance.weights(rgb)
+            self._weighed = self._frames
         stages["importance"] = (time.perf_counter() - started) * 1000
         return self._weights
-
-    def _lambdas(self) -> LambdaPair:
-        """Return the lambdas of the quality that holds now."""
-        return lambda_of_quality(self._config.quality if self._rate is None else self._rate.quality)
 
     def _bitrate_control(self) -> BitrateControl | None:
         """Return a control where a bitrate is asked for."""
@@ -217,12 +240,7 @@ class Encoder:
         config = self._config
         epoch = self._new_epoch(blocks=1)
         fitter = KeyFrameFit(epoch, config.max_splats, config.threads, config.seed)
-        lambda_ = self._lambdas().key
-        pool = np.zeros((0, FIELDS), np.int32)
-        if config.effort == "live":
-            commands, pool = fitter.begin(rgb, weights, lambda_map_of(weights), lambda_, START_PLAN)
-        else:
-            commands = fitter.fit(rgb, weights, lambda_map_of(weights), lambda_, KeyPlan())
+        commands, pool = self._fit_key(fitter, rgb, weights)
         stages.update(fitter.stages_ms)
         started = time.perf_counter()
         expected = GrowingEngine.expected_splats(len(commands.splats), len(pool))
@@ -242,12 +260,30 @@ class Encoder:
             self._engine.load(state)
         stages["pack"] = (time.perf_counter() - started) * 1000
         record = pack_epoch(epoch)
-        size = len(record) + sum(map(len, parts))
         self._frames_since_key = 0
         self._share_changed = 1.0
         if self._rate is not None:
-            self._rate.add_frame(8 * size, key=True)
-        return self._frame("key", parts, record, size, len(commands.splats))
+            self._sent = self._rate.push_key(self._time_s, self._quality, _sizes(parts, record), whole=not len(pool))
+        lambda_ = lambda_of_quality(self._quality).key
+        return self._frame("key", parts, record, len(commands.splats), lambda_=lambda_)
+
+    def _fit_key(
+        self, fitter: KeyFrameFit, rgb: npt.NDArray[np.uint8], weights: FloatArray
+    ) -> tuple[KeyCommands, IntArray]:
+        """Return a key frame, and the splats [n, 9] that are to follow it: some live, or at a bitrate."""
+        lambda_map, nothing = lambda_map_of(weights), np.zeros((0, FIELDS), np.int32)
+        plan = START_PLAN if self._config.effort == "live" else KeyPlan()
+        if self._rate is None:
+            lambda_ = lambda_of_quality(self._quality).key
+            if self._config.effort == "live":
+                return fitter.begin(rgb, weights, lambda_map, lambda_, plan)
+            return fitter.fit(rgb, weights, lambda_map, lambda_, plan), nothing
+        self._quality = self._rate.growing_quality(self._time_s)
+        commands, pool = fitter.begin(rgb, weights, lambda_map, lambda_of_quality(self._quality).key, plan)
+        if not len(pool):  # it is too small to grow, and must fit as it is
+            self._quality = self._rate.key_quality(self._time_s)
+            commands = fitter.fit(rgb, weights, lambda_map, lambda_of_quality(self._quality).key, plan)
+        return commands, pool
 
     def _encode_p(
         self,
@@ -267,34 +303,52 @@ class Encoder:
         engine.set_target(rgb)
         flows = self._flows(luma)
         stages["flow"] = (time.perf_counter() - started) * 1000
-        lambda_map, plan, before = lambda_map_of(weights), self._plan(deadline, work), state.copy()
+        lambda_map, before = lambda_map_of(weights), state.copy()
+        plan = self._plan(deadline, work)
         assert plan.work is not None
-        commands, figures = engine.encode(flows, lambda_map, plan)
-        stages.update(figures.stages_ms)
+        figures, parts = self._code_p(before, flows, lambda_map, plan, stages)
         self._calibrator.note(figures)
         done = replace(plan.work, cut=figures.cut)
-        started = time.perf_counter()
-        try:
-            parts = self._pack_p(before, commands, done.hashed)
-        except StreamStateError:
-            logger.info("frame %d: its cells do not fit into one part, coded again without", state.frame_number + 1)
-            engine.load(before)
-            commands, figures = engine.encode([], lambda_map, _without_cells(plan))
-            parts = self._pack_p(before, commands, done.hashed)
-        if isinstance(engine, GrowingEngine):
-            self._other_bits = max(8 * sum(map(len, parts)) - engine.bits_of(commands), 0.0)
+        if self._rate is not None:
+            growing, spent = isinstance(engine, GrowingEngine), figures.bits / plan.bits
+            self._sent = self._rate.push_p(self._time_s, _sizes(parts), spent, growing=growing)
+            if not self._sent.fits:
+                engine.load(before)
+                self.state = before
+                return replace(self._frame("skip", (), None, 0), work=done)
         self._go_on_growing(engine, state)
         engine.follow_tables(parse_header(parts[0]).table_set)
-        number = state.frame_number
-        self.last_changed[np.any(before.splats != state.splats, axis=1)] = number
+        self.last_changed[np.any(before.splats != state.splats, axis=1)] = state.frame_number
         self._note_p(figures)
-        size = sum(map(len, parts))
-        if self._rate is not None:
-            self._rate.add_frame(8 * size, key=False)
-        stages["pack"] = (time.perf_counter() - started) * 1000
         self._pack_ms += 0.2 * (stages["pack"] - self._pack_ms)
-        frame = self._frame("p", parts, None, size, figures.changed)
+        frame = self._frame("p", parts, None, figures.changed, lambda_=plan.lambda_, units=done.units)
         return replace(frame, unvisited=figures.unvisited, work=done)
+
+    def _code_p(
+        self,
+        before: SplatState,
+        flows: list[FloatArray],
+        lambda_map: FloatArray,
+        plan: PFramePlan,
+        stages: dict[str, float],
+    ) -> tuple[PFrameFigures, tuple[bytes, ...]]:
+        """Bring engine and state nearer to the target; return what that took and the parts of the frame."""
+        assert plan.work is not None
+        assert self._engine is not None
+        commands, figures = self._engine.encode(flows, lambda_map, plan)
+        stages.update(figures.stages_ms)
+        started = time.perf_counter()
+        try:
+            parts = self._pack_p(before, commands, plan.work.hashed)
+        except StreamStateError:
+            logger.info("frame %d: its cells do not fit into one part, coded again without", before.frame_number + 1)
+            self._engine.load(before)
+            commands, figures = self._engine.encode([], lambda_map, _without_cells(plan))
+            parts = self._pack_p(before, commands, plan.work.hashed)
+        if isinstance(self._engine, GrowingEngine):
+            self._other_bits = max(8 * sum(map(len, parts)) - self._engine.bits_of(commands), 0.0)
+        stages["pack"] = (time.perf_counter() - started) * 1000
+        return figures, parts
 
     def _pack_p(self, before: SplatState, commands: PCommands, hashed: bool) -> tuple[bytes, ...]:
         """Bring the state to what the engine holds and return the frame that leads there from the one before."""
@@ -308,12 +362,17 @@ class Encoder:
             self.state.frame_number = number
             hash16 = state_hash(self.state) if hashed else None
             try:
-                return serialize_p(
+                parts = serialize_p(
                     before, number, commands, None, hash16=hash16, midpoint=self._midpoint, likely_set=engine.table_set
                 )
             except StreamStateError:
                 if not isinstance(engine, GrowingEngine) or not engine.hold_back(commands):
                     raise
+                continue
+            if self._rate is None or self._rate.fits(self._time_s, _sizes(parts)):
+                return parts
+            if not isinstance(engine, GrowingEngine) or not engine.hold_back(commands):
+                return parts
 
     def _go_on_growing(self, engine: PFrameEngine, state: SplatState) -> None:
         """Make a growing engine ready for the next frame, or put a plain one in its place when all has come."""
@@ -332,17 +391,16 @@ class Encoder:
 
     def _plan(self, deadline: float | None, work: FrameWork | None) -> PFramePlan:
         """Return the work of the next P-frame: what was done before where `work` says so, else what the time allows."""
-        calm = self._share_changed < _CALM_SHARE
-        lambda_ = self._lambdas().p * rhythm_factor(self._frames_since_key, calm)
+        lambda_, bits = self._lambda_and_bits()
         hashed = self._hash_due()
         clock_s = 0.0
         if work is None and deadline is not None:
             clock_s = max(deadline - time.perf_counter() - 1.3 * self._pack_ms / 1000, 0.001)
             work = self._calibrator.work_for(1000 * clock_s, hashed=hashed)
         if work is None or work.units == 0:
-            growth_bits, growth_lambda = self._growth_bits(), self._lambdas().key
+            growth_bits, growth_lambda = self._growth_bits(), lambda_of_quality(self._quality).key
             work = work or FrameWork(hashed=hashed)
-            return PFramePlan(lambda_, work=work, growth_bits=growth_bits, growth_lambda=growth_lambda)
+            return PFramePlan(lambda_, work=work, bits=bits, growth_bits=growth_bits, growth_lambda=growth_lambda)
         return PFramePlan(
             lambda_,
             sweeps=4,
@@ -350,19 +408,27 @@ class Encoder:
             affine=False,
             cell_affine=False,
             growth_bits=self._growth_bits(),
-            growth_lambda=self._lambdas().key,
+            growth_lambda=lambda_of_quality(self._quality).key,
+            bits=bits,
             screen=True,
             work=work,
             clock_s=clock_s,
         )
 
+    def _lambda_and_bits(self) -> tuple[float, float]:
+        """Return the lambda of the next P-frame and the bits that its commands may take, 0 for any number."""
+        if self._rate is None:
+            calm = self._share_changed < _CALM_SHARE
+            return lambda_of_quality(self._quality).p * rhythm_factor(self._frames_since_key, calm), 0.0
+        self._quality = self._rate.quality
+        # without a rhythm: its good frames would be peaks of rate, and a pulse
+        return lambda_of_quality(self._quality).p, self._rate.command_bits(self._time_s)
+
     def _growth_bits(self) -> float:
         """Return the bits that a frame's new splats may take, so that a start bursts no rate."""
-        if self._config.bitrate_kbps is None:
+        if self._rate is None:
             return _MOST_GROWTH_BITS
-        frame_bits = 1000 * self._config.bitrate_kbps * self._config.fps[1] / self._config.fps[0]
-        bits = _GROWTH_SHARE * (frame_bits - _PACKET_HEADER_BITS - self._other_bits)
-        return min(max(bits, _LEAST_GROWTH_BITS), _MOST_GROWTH_BITS)
+        return min(self._rate.growth_bits(self._time_s, self._other_bits), _MOST_GROWTH_BITS)
 
     def _note_p(self, figures: PFrameFigures) -> None:
         """Keep what later frames are planned by."""
@@ -373,7 +439,10 @@ class Encoder:
     def _hash_due(self) -> bool:
         """Return whether this frame carries the state's hash: one a second does, live by the clock."""
         if self._config.effort == "best":
-            return self._frames % max(1, round(self._config.fps[0] / self._config.fps[1])) <= self._midpoint
+            due = self._frames - self._hashed_frame >= max(1, round(self._config.fps[0] / self._config.fps[1]))
+            if due:
+                self._hashed_frame = self._frames
+            return due
         now = time.perf_counter()
         due = now - self._hashed_at >= 1.0
         if due:
@@ -381,16 +450,36 @@ class Encoder:
         return due
 
     def _frame(
-        self, kind: str, parts: tuple[bytes, ...], record: bytes | None, size_bytes: int, changed: int
+        self,
+        kind: str,
+        parts: tuple[bytes, ...],
+        record: bytes | None,
+        changed: int,
+        *,
+        lambda_: float = 0.0,
+        units: int = 0,
     ) -> EncodedFrame:
         """Return a frame of the present state, its times still to be filled in."""
         assert self.state is not None
-        splats = int(np.count_nonzero(self.state.splats[:, 8]))
-        stats = FrameStats(self._frames, kind, size_bytes, 0.0, 0.0, splats, changed, {})
-        epoch = self.state.epoch.epoch
+        splats, sizes = int(np.count_nonzero(self.state.splats[:, 8])), _sizes(parts, record)
+        stats = FrameStats(
+            self._frames,
+            kind,
+            sum(sizes),
+            0.0,
+            0.0,
+            splats,
+            changed,
+            {},
+            quality=self._quality,
+            lambda_=lambda_,
+            units=units,
+            sent_bits=sent_bits(sizes) if self._rate is None else self._sent.bits,
+        )
+        epoch, number, hash16 = self.state.epoch.epoch, self.state.frame_number, state_hash(self.state)
         midpoint = self._midpoint and kind == "p"
-        number, hash16 = self.state.frame_number, state_hash(self.state)
-        return EncodedFrame(epoch, number, kind, parts, record, stats, hash16, midpoint=midpoint)
+        held = self._sent.held
+        return EncodedFrame(epoch, number, kind, parts, record, stats, hash16, midpoint=midpoint, held=held)
 
     # -- epochs
 
@@ -432,6 +521,11 @@ class Encoder:
 def _is_unfinished(state: SplatState) -> bool:
     """Whether another encoder died while the picture was still growing: what was to come died with it."""
     return int(np.count_nonzero(state.splats[:, 8])) < _UNFINISHED_SHARE * BLOCK_FILL * state.epoch.blocks
+
+
+def _sizes(parts: tuple[bytes, ...], record: bytes | None = None) -> list[int]:
+    """Return the sizes of what is sent of a frame, its epoch's record first."""
+    return [len(piece) for piece in (record or b"", *parts) if piece]
 
 
 def _without_cells(plan: PFramePlan) -> PFramePlan:

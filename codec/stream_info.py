@@ -45,6 +45,7 @@ class StreamFigures:
     size_bytes: int
     epochs: list[EpochRecord] = field(default_factory=list)
     kinds: dict[str, FrameKindFigures] = field(default_factory=dict)  # "key", "p"
+    left_out: int = 0  # pictures that show the frame before them again
     patches: int = 0
     patch_bytes: int = 0
     epoch_bytes: int = 0
@@ -57,8 +58,8 @@ class StreamFigures:
 
     @property
     def pictures(self) -> int:
-        """Pictures that the file shows: frames and midpoints."""
-        return sum(figures.pictures for figures in self.kinds.values())
+        """Pictures that the file shows: frames, midpoints, and those left out."""
+        return self.left_out + sum(figures.pictures for figures in self.kinds.values())
 
     @property
     def frames(self) -> int:
@@ -77,6 +78,8 @@ def read_figures(path: Path) -> StreamFigures:
                 figures.epoch_bytes += len(record.body)
             elif record.kind == RECORD_FRAME and reader.info.profile == PROFILE_GSVC:
                 _add_gsvc_frame(figures, record.body)
+            elif record.kind == RECORD_FRAME and not record.body:
+                figures.left_out += 1
             elif record.kind == RECORD_FRAME:
                 _add_frame(figures, record.body)
             elif record.kind == RECORD_PATCH:
@@ -91,7 +94,7 @@ def describe_stream(path: Path) -> str:
     info, frames = figures.info, figures.frames
     fps = Fraction(*info.fps)
     rate = f", {figures.size_bytes * 8 * float(fps) / figures.pictures / 1000:.1f} kbit/s" if frames else ""
-    midpoints = figures.pictures - frames
+    midpoints = figures.pictures - figures.left_out - frames
     shown = f"{frames} frames" + (f" and {midpoints} midpoints" if midpoints else "")
     lines = [
         f"{path}: {info.width_px}x{info.height_px}, {float(fps):.3f} fps, {shown}, {figures.size_bytes} bytes{rate}"
@@ -103,6 +106,8 @@ def describe_stream(path: Path) -> str:
         f"base every {epoch.base_spacing_px} px, tables version {epoch.tables}"
         for epoch in figures.epochs
     ]
+    if figures.left_out:
+        lines.append(f"pictures left out: {figures.left_out}")
     if figures.patches:
         lines.append(f"patches to seek by: {figures.patches}, {figures.patch_bytes} bytes")
     for kind, name in (("key", "key frames"), ("p", "P-frames")):

@@ -113,12 +113,17 @@ class EncodeReport:
     def summary(self) -> str:
         """Return one line for people."""
         pictures = self.frames[-1].index + 1
-        kbps = self.total_bytes * 8 * self.fps / pictures / 1000
+        seconds = pictures / self.fps
+        kbps = self.total_bytes * 8 / seconds / 1000
+        sent_kbps = sum(stats.sent_bits for stats in self.frames) / seconds / 1000
         keys = sum(stats.kind == "key" for stats in self.frames)
-        shown = "" if pictures == len(self.frames) else f"{pictures} pictures in "
+        left_out = sum(stats.kind == "skip" for stats in self.frames)
+        coded = len(self.frames) - left_out
+        shown = "" if pictures == coded else f"{pictures} pictures in "
+        sent = f" ({sent_kbps:.1f} with network headers)" if sent_kbps else ""
         return (
-            f"{self.width}x{self.height}, {shown}{len(self.frames)} frames ({keys} key), "
-            f"{self.total_bytes} bytes, {kbps:.1f} kbit/s, {self.frames[-1].splats} splats"
+            f"{self.width}x{self.height}, {shown}{coded} frames ({keys} key), "
+            f"{self.total_bytes} bytes, {kbps:.1f} kbit/s{sent}, {self.frames[-1].splats} splats"
         )
 
 
@@ -216,8 +221,9 @@ def _shown_states(reader: SplatvReader, wanted: range) -> Iterator[SplatState]:
         elif record.kind == RECORD_FRAME:
             if index >= wanted.stop:
                 return
-            decoder.push_frame(split_parts(record.body))
-            for state in decoder.shown():
+            if record.body:
+                decoder.push_frame(split_parts(record.body))
+            for state in decoder.shown() if record.body else (decoder.state,):
                 if index in wanted:
                     yield state
                 index += 1

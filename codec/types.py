@@ -289,28 +289,38 @@ class FrameStats:
     """Figures of one encoded frame."""
 
     index: int
-    kind: str  # "key" or "p"
+    kind: str  # "key", "p" or "skip"
     bytes: int  # as a call would send it, headers and epoch record included
     encode_ms: float
     cpu_ms: float
     splats: int
     changed: int
     stages_ms: dict[str, float]
+    quality: float = 0.0  # 0 .. 100
+    lambda_: float = 0.0  # squared error (0..255 scale) that one bit had to save
+    units: int = 0  # of work that the frame had, 0: without bound
+    sent_bits: int = 0  # that left with it, headers of packets included; of held frames with the one they wait for
+    bucket: float | None = None  # share of the bitrate's bucket that is filled after it; None: no bitrate
 
 
 @dataclass(frozen=True)
 class EncodedFrame:
-    """One frame as an encoder hands it over."""
+    """One frame as an encoder hands it over.
+
+    One of kind "skip" stands for a picture that the bitrate has no room for: it has no parts, nothing is sent, and the
+    state stays what the frame before it left.
+    """
 
     epoch: int
     number: int
-    kind: str  # "key" or "p"
+    kind: str  # "key", "p" or "skip"
     parts: tuple[bytes, ...]
     epoch_record: bytes | None  # msgpack, with key frames
     stats: FrameStats
     state_hash: int
     unvisited: int = 0  # splats that the time budget left out
     work: FrameWork | None = None  # of P-frames
+    held: bool = False  # to leave in one datagram with the next frame
     midpoint: bool = False  # the midpoint of the states before and after it is to be shown, too
 
     @property

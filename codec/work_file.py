@@ -164,7 +164,7 @@ def _picture(where: str, line: Line) -> tuple[str, FrameWork | None]:
     kind = line.get("kind")
     if not isinstance(kind, str):
         raise WorkFileError(f"{where}: expected a kind, got {kind!r}")
-    if kind != "p":
+    if kind != "p" and "units" not in line:
         return kind, None
     prices, hashed = line.get("prices"), line.get("hashed")
     if not isinstance(prices, list) or len(prices) != 3:

@@ -36,6 +36,7 @@ RECORDS = 3000  # encode records kept for /api/rooms/{room}/stats, the oldest go
 ACTIVE_MS = 2000.0  # a publisher whose camera was silent for longer takes no share of the time budget
 FAILURE_PAUSE_S = 0.05
 MIDPOINT_PERIODS = 2.5  # of the present frame rate: across a longer gap no midpoint is shown
+HELD_S = 0.15  # that a frame waits for the one it is to share a datagram with; then it leaves alone
 PATCH_BYTES_A_SLOT = 7  # estimate: 45 to 55 bits each (wire.md)
 
 
@@ -97,6 +98,10 @@ class Publisher:
         self._mail = asyncio.Event()
         self._picture_ms = float("-inf")
         self._last: EncodedFrame | None = None
+        self._held: list[
+            tuple[EncodedFrame, float]
+        ] = []  # and capture times; as many as the encoder lets share a packet
+        self._release_timer: asyncio.TimerHandle | None = None
         self._tasks = [asyncio.create_task(self._encode_all()), asyncio.create_task(self._tell_figures())]
         self._closed = False
 
@@ -155,6 +160,8 @@ class Publisher:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._mailbox = None
+        if self._release_timer is not None:
+            self._release_timer.cancel()
         await self._lease.close()
 
     async def _encode_all(self) -> None:
@@ -181,10 +188,31 @@ class Publisher:
                 await asyncio.sleep(FAILURE_PAUSE_S)
                 continue
             now = now_ms()
-            if frame.kind != "key":  # a key frame may take longer and says nothing about the pace
+            if frame.kind == "p":  # a key frame may take longer and says nothing about the pace
                 self._pace.push_cost(_cost_of(frame, now - began_ms), max(1, self._active_publishers()), now)
             self.size = size
-            self._publish(frame, capture_ms, now)
+            self._take(frame, capture_ms)
+
+    def _take(self, frame: EncodedFrame, capture_ms: float) -> None:
+        """Publish a frame with those held before it, or hold it, for a while at most."""
+        if frame.kind == "skip":
+            self.dropped += 1
+            self._release()
+            return
+        self._held.append((frame, capture_ms))
+        if not frame.held:
+            self._release()
+        elif self._release_timer is None:
+            self._release_timer = asyncio.get_running_loop().call_later(HELD_S, self._release)
+
+    def _release(self) -> None:
+        """Publish what is held, at once: records that become ready together share a datagram."""
+        if self._release_timer is not None:
+            self._release_timer.cancel()
+            self._release_timer = None
+        held, self._held = self._held, []
+        for frame, capture_ms in held:
+            self._publish(frame, capture_ms, now_ms())
 
     def _wants_midpoint(self, capture_ms: float) -> bool:
         """Tell whether to ask for a midpoint before the next frame: not across a pause of the camera."""

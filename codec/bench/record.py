@@ -68,7 +68,7 @@ def record_stream(path: Path, recorder: RecordingEncoder, frames: int, stream: i
         for record in SplatvReader(file).records():
             if record.kind == RECORD_EPOCH:
                 decoder.push_epoch(record.body)
-            elif record.kind == RECORD_FRAME and index < frames:
+            elif record.kind == RECORD_FRAME and record.body and index < frames:
                 parts = split_parts(record.body)
                 total_bytes += sum(map(len, parts))
                 _record_frame(recorder, decoder.push_frame(parts), parts, index, stream)

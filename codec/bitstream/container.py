@@ -47,9 +47,12 @@ def _serialize_varint(value: int) -> bytes:
 
 
 def join_parts(parts: Sequence[bytes]) -> bytes:
-    """Return the body of a frame's record: headers of later parts are left out but for their layers."""
-    if len(parts) == 1:
-        return parts[0]
+    """Return the body of a frame's record: headers of later parts are left out but for their layers.
+
+    Without parts it is empty: a picture that shows the state before it again.
+    """
+    if len(parts) <= 1:
+        return parts[0] if parts else b""
     header = parse_header(parts[0])
     body = bytearray(parts[0][: header.size_bytes])
     for number, part in enumerate(parts):
@@ -63,7 +66,7 @@ def join_parts(parts: Sequence[bytes]) -> bytes:
 
 
 def split_parts(body: bytes) -> tuple[bytes, ...]:
-    """Return the parts of a frame from its record's body; raises BitstreamError."""
+    """Return the parts of a frame from its record's body, which is not empty; raises BitstreamError."""
     header = parse_header(body)
     if header.parts == 1:
         return (body,)
@@ -94,8 +97,11 @@ class SplatvInfo:
     profile: str = PROFILE_SPLATS  # or PROFILE_GSVC: frames of SPEC section 10, neither epoch records nor patches
 
     def pictures_of(self, frame: bytes) -> int:
-        """Return how many pictures a frame stands for, given its first part: with a midpoint two, else one."""
-        if self.profile == PROFILE_GSVC:
+        """Return how many pictures a frame stands for, given its first part: with a midpoint two, else one.
+
+        Nothing stands for one picture, too.
+        """
+        if self.profile == PROFILE_GSVC or not frame:
             return 1
         header = parse_header(frame)
         return 2 if header.midpoint and header.kind == "p" else 1
@@ -151,7 +157,7 @@ class SplatvWriter:
         if starts:
             self._index.epochs.append((self._index.pictures, self._offset))
         self._write_record(RECORD_FRAME, join_parts(parts))
-        self._index.pictures += self._info.pictures_of(parts[0])
+        self._index.pictures += self._info.pictures_of(parts[0] if parts else b"")
 
     def write_patch(self, parts: Sequence[bytes]) -> None:
         """Write a patch from nothing to the state after the frame written last."""

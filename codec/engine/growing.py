@@ -117,7 +117,11 @@ class GrowingEngine(PFrameEngine):
         """Work out the commands of a frame, new splats included; see `PFrameEngine.encode`."""
         work = plan.work or FrameWork()
         moving = replace(work, units=round((1 - _WORK_SHARE) * work.units))
-        plan = replace(plan, max_births=0, work=moving, clock_s=(1 - _WORK_SHARE) * plan.clock_s)
+        # changes of those still to come take bits of the plan, too, but none of the frame
+        crowd = 1 + len(self._pool) / max(1, int(np.count_nonzero(self._before.splats[:, 8])))
+        plan = replace(
+            plan, max_births=0, work=moving, clock_s=(1 - _WORK_SHARE) * plan.clock_s, bits=crowd * plan.bits
+        )
         commands, figures = super().encode(flows, lambda_map, plan)
         started = time.perf_counter()
         whole = SplatState.empty(self._epoch)
@@ -134,6 +138,7 @@ class GrowingEngine(PFrameEngine):
         return commands, replace(
             figures,
             changed=changed,
+            bits=figures.bits / crowd,
             stages_ms=figures.stages_ms | {"growth": (time.perf_counter() - started) * 1000},
             steps=(cells, sweeps, swept * _STEPS_A_SWEEP),  # growing takes the place of births
             worked_ms=(cells_ms, sweeps_ms, swept_ms),

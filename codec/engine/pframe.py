@@ -39,6 +39,7 @@ class PFramePlan:
     clock_s: float = 0.0  # wall time after which the engine starts no more work, whatever its units; 0: none
     growth_bits: float = 7200.0  # that new splats may take where a picture is still growing
     growth_lambda: float = 120.0  # likewise, in place of lambda_
+    bits: float = 0.0  # that the frame's commands may take, about; 0: no limit
     screen: bool = False  # look only where the error has risen since the last frame, most first
 
 
@@ -55,6 +56,7 @@ class PFrameFigures:
     steps: tuple[int, int, int]  # of counted work in cells, sweeps and births
     worked_ms: tuple[float, float, float]  # wall time of it
     cut: int  # job from which on nothing started, -1: none
+    bits: float = 0.0  # of all commands, as the engine counts them
 
 
 class PFrameEngine:
@@ -118,6 +120,7 @@ class PFrameEngine:
             prices=list(work.prices),
             cut=work.cut,
             clock_s=plan.clock_s,
+            bits=plan.bits,
         )
         commands = _commands(found)
         updated = len(commands.update_slots) + len(commands.death_slots)
@@ -132,6 +135,7 @@ class PFrameEngine:
             steps=_of_stages(int(measured[f"{name}_steps"]) for name in _WORK_STAGES),
             worked_ms=_of_stages(measured[f"{name}_worked_ms"] for name in _WORK_STAGES),
             cut=int(measured["cut"]),
+            bits=measured["bits"],
         )
         return commands, figures
 

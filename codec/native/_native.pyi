@@ -95,7 +95,7 @@ class PEngine:
     def squared_error(self) -> float:
         """Weighted squared error of the state against the target, 0..255 scale."""
 
-    def encode(self, flows: Sequence[Annotated[NDArray[numpy.float32], dict(shape=(2, None, None), order='C', device='cpu', writable=False)]], lambda_map: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], lambda_: float, sweeps: int = 8, max_births: int = 12, density: int = 2, group_row_step: int = 1, light: bool = True, affine: bool = True, cell_affine: bool = True, cell_shift: bool = True, screen: bool = False, units: int = 0, prices: Sequence[int] = [1, 1, 1], cut: int = -1, clock_s: float = 0.0) -> tuple[dict[str, object], dict[str, float]]:
+    def encode(self, flows: Sequence[Annotated[NDArray[numpy.float32], dict(shape=(2, None, None), order='C', device='cpu', writable=False)]], lambda_map: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], lambda_: float, sweeps: int = 8, max_births: int = 12, density: int = 2, group_row_step: int = 1, light: bool = True, affine: bool = True, cell_affine: bool = True, cell_shift: bool = True, screen: bool = False, units: int = 0, prices: Sequence[int] = [1, 1, 1], cut: int = -1, clock_s: float = 0.0, bits: float = 0.0) -> tuple[dict[str, object], dict[str, float]]:
         """
         Encodes the target; returns the commands and figures. The state inside moves on with them.
         """

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from codec.config import EncoderConfig
 from codec.types import EncodedFrame
+from server.clock import now_ms
 from server.errors import ServerStateError, WorkerError
 from server.workers.process import Close, Encode, Encoded, Failed, FromWorker, Open, Ready, Stop, ToWorker, run_worker
 from server.workers.shared import PictureBuffer, StateBuffer
@@ -62,7 +63,8 @@ class Lease:
             self._filling = asyncio.ensure_future(asyncio.to_thread(self._fill, rgb_writer))
             await asyncio.shield(self._filling)
             self.ticket += 1
-            self._pool.submit(self, Encode(self.key, self.ticket, config, budget_ms, midpoint=midpoint))
+            order = Encode(self.key, self.ticket, config, budget_ms, now_ms() / 1000, midpoint=midpoint)
+            self._pool.submit(self, order)
             async with asyncio.timeout(HUNG_S):  # wait_for would lose a cancellation that comes with the frame
                 return await future
         except TimeoutError:

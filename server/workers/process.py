@@ -45,6 +45,7 @@ class EncoderProtocol(Protocol):
         budget_ms: float | None = None,
         force_key: bool = False,
         midpoint: bool = False,
+        time_s: float | None = None,
     ) -> EncodedFrame:
         """Encode one picture; with `midpoint` one was left out before it."""
         ...
@@ -84,6 +85,7 @@ class Encode:
     ticket: int
     config: EncoderConfig  # of another size than before: a new epoch
     budget_ms: float
+    time_s: float  # of the server's clock, for the bitrate
     force_key: bool = False
     midpoint: bool = False  # to be shown between the frame before and this one
 
@@ -152,7 +154,13 @@ class _Publisher:
         encoder = self._encoder
         assert encoder is not None
         picture = self._picture.view(order.config.width_px, order.config.height_px).copy()
-        frame = encoder.encode(picture, budget_ms=order.budget_ms, force_key=order.force_key, midpoint=order.midpoint)
+        frame = encoder.encode(
+            picture,
+            budget_ms=order.budget_ms,
+            force_key=order.force_key,
+            midpoint=order.midpoint,
+            time_s=order.time_s,
+        )
         if frame.epoch_record is not None:
             self._record = frame.epoch_record
         if frame.epoch != self._epoch:

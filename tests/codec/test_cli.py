@@ -57,6 +57,7 @@ def test_stats_have_the_documented_shape(folder: Path) -> None:
     assert [frame["index"] for frame in stats["frames"]] == list(range(FRAMES))
     assert [frame["kind"] for frame in stats["frames"]] == ["key"] + ["p"] * (FRAMES - 1)
     names = ["index", "kind", "bytes", "encode_ms", "cpu_ms", "splats", "changed", "stages_ms"]
+    names += ["quality", "lambda_", "units", "sent_bits", "bucket"]
     for frame in stats["frames"]:
         assert list(frame) == names
         assert frame["bytes"] > 0

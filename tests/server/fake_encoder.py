@@ -33,6 +33,7 @@ class FakeEncoder:
         budget_ms: float | None = None,
         force_key: bool = False,
         midpoint: bool = False,
+        time_s: float | None = None,
     ) -> EncodedFrame:
         """Encode a picture's brightness."""
         started = time.perf_counter()

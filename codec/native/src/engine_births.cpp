@@ -10,6 +10,7 @@ namespace {
 constexpr int kBlockPx = 8;
 constexpr int kRankCell = 64;
 constexpr int kCandidatesPerBirth = 3;
+constexpr float kBirthBits = 22;  // of a birth beside its place, about
 constexpr int kLastSize = 5;  // sizes above are left to key frames: a wide birth rarely pays
 
 }  // namespace
@@ -138,7 +139,7 @@ void BirthSearch::run() {
     std::stable_sort(births.begin(), births.end(), [](const Birth& a, const Birth& b) { return a.cost < b.cost; });
     int taken = 0;
     for (const Birth& b : births) {
-        if (taken == e_.params_.max_births || b.cost >= 0) break;
+        if (taken == e_.params_.max_births || b.cost >= 0 || e_.work_.over_bits()) break;
         // Others born meanwhile may have changed the picture here: score again, exactly.
         Birth now{};
         try_birth(b.x_px, b.y_px, b.kind, b.size, now);
@@ -151,6 +152,7 @@ void BirthSearch::run() {
         const int slot = dead_slot(block);
         std::copy_n(fields, kFields, e_.fields(slot));
         e_.gain_left_[slot] = e_.params_.lambda;
+        e_.work_.add_bits(place_bits_ + kBirthBits);
         result_.births.insert(result_.births.end(), {block, now.kind, now.x_px, now.y_px, now.size, now.color[0],
                                                      now.color[1], now.color[2], 0});
         ++taken;

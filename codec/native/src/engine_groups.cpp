@@ -21,6 +21,7 @@ constexpr float kMotionMargin = 2, kShiftMargin = 1.5f;
 constexpr float kMostBits = 7400;       // of all cells: they must fit into one part of a frame (SPEC section 3)
 constexpr int kShiftUnit = 6;           // 1.5 of 1/255 in 1/4 units
 constexpr float kShiftValue = 1.5f;
+constexpr float kShiftBits = 8;         // of one shift, about
 
 int cell_px_of(int level) { return 128 >> level; }
 // Rows between those that a trial of a proposal looks at: large cells have more than they need to tell.
@@ -337,9 +338,11 @@ void GroupSearch::run_level(int level) {
     for (const auto& round : disjoint_rounds(windows)) {
         e_.work_.run(e_.canvas_.pool(), static_cast<int>(round.size()), [&](int i, int worker) {
             Cell& cell = cells[round[i]];
-            if (out_of_work() || bits_ > kMostBits || cell.window.x0 >= cell.window.x1 || cell.window.y0 >= cell.window.y1) return;
+            if (out_of_work() || out_of_bits() || bits_ > kMostBits || cell.window.x0 >= cell.window.x1 || cell.window.y0 >= cell.window.y1) return;
             search(cell, level, scratch_[worker]);
-            if (cell.on) commit(cell, level);
+            if (!cell.on) return;
+            commit(cell, level);
+            count_bits(motion_bits(cell, level, cell.taken));
         });
         for (const int i : round) {
             const Cell& cell = cells[i];
@@ -421,6 +424,7 @@ void GroupSearch::run_shifts(int level) {
     for (const Cell& cell : cells) {
         if (cell.shift == 0) continue;
         commit_shift(cell);
+        e_.work_.add_bits(kShiftBits);
         out.shifts[4 * cell.index + 1] = cell.shift;
     }
 }

@@ -119,6 +119,7 @@ Encoded to_python(const PResult& r) {
         figures[(std::string(stages[stage]) + "_steps").c_str()] = static_cast<double>(r.steps[stage]);
         figures[(std::string(stages[stage]) + "_worked_ms").c_str()] = r.worked_ms[stage];
     }
+    figures["bits"] = r.bits;
     figures["cut"] = static_cast<double>(r.cut);
     return Encoded(nb::make_tuple(out, figures));
 }
@@ -135,7 +136,7 @@ void load_p(PEngine& e, const Ints2& splats, const Ints3& vectors, const Ints3& 
 
 Encoded encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2& lambda_map, float lambda_, int sweeps,
                   int max_births, int density, int group_row_step, bool light, bool affine, bool cell_affine, bool cell_shift, bool screen, int64_t units, const std::vector<int>& prices, int64_t cut,
-                  double clock_s) {
+                  double clock_s, double bits) {
     check_map(lambda_map, e.canvas());
     std::vector<Flow> fields;
     for (const FlowArray& flow : flows) {
@@ -157,6 +158,7 @@ Encoded encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2&
     params.work.units = units;
     params.work.cut = cut;
     params.work.clock_s = clock_s;
+    params.work.bits = bits;
     expect(prices.size(), kWorkStages, "prices");
     for (int stage = 0; stage < kWorkStages; ++stage) params.work.prices[stage] = std::max(1, prices[stage]);
     PResult result;
@@ -200,7 +202,7 @@ void bind_p(nb::module_& m) {
              nb::arg("max_births") = 12, nb::arg("density") = 2, nb::arg("group_row_step") = 1,
              nb::arg("light") = true, nb::arg("affine") = true, nb::arg("cell_affine") = true, nb::arg("cell_shift") = true, nb::arg("screen") = false,
              nb::arg("units") = 0, nb::arg("prices") = std::vector<int>(kWorkStages, 1), nb::arg("cut") = -1,
-             nb::arg("clock_s") = 0.,
+             nb::arg("clock_s") = 0., nb::arg("bits") = 0.,
              "Encodes the target; returns the commands and figures. The state inside moves on with them.")
         .def(
             "model",

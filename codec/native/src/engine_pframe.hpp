@@ -63,6 +63,7 @@ struct PResult {
     int64_t steps[kWorkStages] = {};     // of the work that the budget counts, by stage
     double worked_ms[kWorkStages] = {};  // wall time of that work
     int64_t cut = -1;                    // see Work::cut()
+    double bits = 0;                     // of all commands, about
 };
 
 // Flow from the last frame to this one: [2, height, width] px.

@@ -87,7 +87,7 @@ void Sweep::run(int index) {
                     if (index == 0) unvisited_.fetch_add(1, std::memory_order_relaxed);
                     continue;
                 }
-                visit(slot, item, index);
+                if (!out_of_bits()) visit(slot, item, index);
             }
         });
     }
@@ -209,6 +209,7 @@ bool Sweep::try_candidates(Visit& v, const SweepItem& item, Candidate* candidate
     trials_.fetch_add(tried, std::memory_order_relaxed);
     if (chosen < 0) return false;
     take(v, fields_chosen, candidates[chosen].delta, geometry_chosen);
+    count_bits(bits(v, candidates[chosen].delta) - v.bits_now);
     return true;
 }
 
@@ -221,6 +222,7 @@ bool Sweep::try_death(Visit& v) {
     const int32_t dead[kFields] = {};
     const int none[8] = {};
     take(v, dead, none, v.now);
+    count_bits(bits_dead - v.bits_now);
     return true;
 }
 

@@ -8,7 +8,7 @@ void Work::begin(const WorkBudget& budget, Clock::time_point start) {
     budget_ = budget;
     start_ = start;
     cut_ = budget.cut;
-    limit_ = spent_ = next_ticket_ = started_ = 0;
+    limit_ = spent_ = bits_ = next_ticket_ = started_ = 0;
     std::fill_n(steps_, kWorkStages, 0);
     std::fill_n(worked_ms_, kWorkStages, 0.);
 }
@@ -19,9 +19,8 @@ void Work::enter(WorkStage stage, double share) {
 }
 
 void Work::begin_round(int n, int threads) {
-    if (static_cast<int>(done_.size()) < n) done_ = std::vector<std::atomic<int64_t>>(n);
-    begun_.resize(n);
-    for (int i = 0; i < n; ++i) done_[i].store(-1, std::memory_order_relaxed);
+    if (static_cast<int>(jobs_.size()) < n) jobs_ = std::vector<Job>(n);
+    for (int i = 0; i < n; ++i) jobs_[i].done.store(false, std::memory_order_relaxed);
     cursors_.assign(threads, {});
     lag_ = kLag * threads;
     round_start_ = Clock::now();
@@ -40,31 +39,39 @@ bool Work::admit(int64_t ticket) {
 
 void Work::begin_job(int index, int worker) {
     ThreadWork& own = thread_work();
-    begun_[index] = own.steps;
-    own.stop = std::numeric_limits<int64_t>::max();
-    if (budget_.units > 0) {
+    jobs_[index].steps = own.steps;
+    jobs_[index].bits = own.bits;
+    own.stop = own.stop_bits = ThreadWork::kFree;
+    if (budget_.units > 0 || budget_.bits > 0) {
         Cursor& cursor = cursors_[worker];
         for (; cursor.next <= index - lag_; ++cursor.next) {
-            int64_t units;
-            while ((units = done_[cursor.next].load(std::memory_order_acquire)) < 0) std::this_thread::yield();
-            cursor.units += units;
+            const Job& job = jobs_[cursor.next];
+            while (!job.done.load(std::memory_order_acquire)) std::this_thread::yield();
+            cursor.units += job.steps * budget_.prices[stage_];
+            cursor.bits += job.bits;
         }
-        own.stop = own.steps + std::max<int64_t>(0, (limit_ - spent_ - cursor.units) / budget_.prices[stage_]);
+        if (budget_.units > 0)
+            own.stop = own.steps + std::max<int64_t>(0, (limit_ - spent_ - cursor.units) / budget_.prices[stage_]);
+        // The jobs that run beside this one share what is left.
+        if (budget_.bits > 0) own.stop_bits = own.bits + std::max<int64_t>(0, (bits_limit() - bits_ - cursor.bits) / lag_);
     }
     if (!admit(next_ticket_ + index)) own.stop = own.steps;
 }
 
 void Work::end_job(int index) {
-    done_[index].store((thread_work().steps - begun_[index]) * budget_.prices[stage_], std::memory_order_release);
+    Job& job = jobs_[index];
+    job.steps = thread_work().steps - job.steps;
+    job.bits = thread_work().bits - job.bits;
+    job.done.store(true, std::memory_order_release);
 }
 
 void Work::end_round(int n) {
     worked_ms_[stage_] += std::chrono::duration<double, std::milli>(Clock::now() - round_start_).count();
-    thread_work().stop = std::numeric_limits<int64_t>::max();
+    thread_work().stop = thread_work().stop_bits = ThreadWork::kFree;
     for (int i = 0; i < n; ++i) {
-        const int64_t units = done_[i].load(std::memory_order_relaxed);
-        spent_ += units;
-        steps_[stage_] += units / budget_.prices[stage_];
+        steps_[stage_] += jobs_[i].steps;
+        spent_ += jobs_[i].steps * budget_.prices[stage_];
+        bits_ += jobs_[i].bits;
     }
     next_ticket_ += n;
 }

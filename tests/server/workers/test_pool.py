@@ -56,6 +56,7 @@ async def test_a_frame_asks_for_a_midpoint_when_told_to(pool: WorkerPool) -> Non
         frame = await lease.encode(fill(100 + index), CONFIG, 20.0, midpoint=index % 2 == 0)
         flags.append(parse_header(frame.parts[0]).midpoint)
     assert flags == [False, False, True, False], "a key frame never does"
+    await lease.close()
 
 
 async def test_frames_are_numbered_on_and_the_state_is_shared(pool: WorkerPool) -> None:
