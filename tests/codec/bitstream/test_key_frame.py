@@ -106,7 +106,7 @@ def test_residuals_of_known_splats_give_the_values_back(seed: int) -> None:
     classes = size_class(ordered[:, 2])
     residuals = key_residuals(EPOCH, base, classes, rows, ordered, known)
     assert equal(key_values(EPOCH, base, classes, rows, ordered[:, :3], residuals, known), ordered)
-    assert np.abs(residuals).sum() != np.abs(key_residuals(EPOCH, base, classes, rows, ordered)).sum()
+    assert (residuals != key_residuals(EPOCH, base, classes, rows, ordered)).any()
 
 
 def test_part_0_holds_the_lead_and_shows_alone() -> None:
