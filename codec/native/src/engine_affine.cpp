@@ -15,6 +15,7 @@ constexpr double kLinearUnit = 4096, kShiftUnit = 8;
 constexpr int kMostLinear = 2047, kMostShift = 2047;
 constexpr double kLeastReachPx = .15;  // moved less at every corner, the picture is left as it is
 
+constexpr float kPrice = 2;  // on a map's bits: the cells find part of what it gains
 constexpr double kClosePx = .3, kCloseShare = .6;  // of the points must go with the map: else it is no camera's
 
 struct Point {
@@ -121,7 +122,7 @@ void AffineSearch::apply(const Affine& affine) {
 double AffineSearch::cost_of(const Affine& affine, const std::vector<int32_t>& before, double error) {
     e_.splats_ = before;
     apply(affine);
-    return e_.canvas_.squared_error() - error + e_.params_.lambda * bits(affine);
+    return e_.canvas_.squared_error() - error + kPrice * e_.params_.lambda * bits(affine);
 }
 
 void AffineSearch::run() {
