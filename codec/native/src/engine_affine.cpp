@@ -16,6 +16,7 @@ constexpr int kMostLinear = 2047, kMostShift = 2047;
 constexpr double kLeastReachPx = .15;  // moved less at every corner, the picture is left as it is
 
 constexpr float kPrice = 2;  // on a map's bits: the cells find part of what it gains
+constexpr double kLeastShare = .3;  // of the squared error that a map must save: smaller gains are mostly undone by cells
 constexpr double kClosePx = .3, kCloseShare = .6;  // of the points must go with the map: else it is no camera's
 
 struct Point {
@@ -128,7 +129,7 @@ double AffineSearch::cost_of(const Affine& affine, const std::vector<int32_t>& b
 void AffineSearch::run() {
     const std::vector<int32_t> before = e_.splats_;
     const double error = e_.canvas_.squared_error();
-    double least = 0;
+    double least = -kLeastShare * error;
     Affine best, shown;
     const auto consider = [&](const Affine& affine) {
         shown = affine;
