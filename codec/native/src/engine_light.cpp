@@ -9,6 +9,7 @@ namespace splatcall {
 namespace {
 
 constexpr float kPrice = 2;      // on a light's bits: one that hardly pays is better left to a later, larger one
+constexpr double kLeastShare = .05;  // of the squared error that a light must save besides
 constexpr int kBlock = 16;       // px
 constexpr int kRowStep = 2;      // of the rows that sums look at
 constexpr int kFitPasses = 8;
@@ -195,7 +196,8 @@ void LightSearch::run() {
     const double before = inlier_error(proposal.inliers);
     apply(proposal.light);
     e_.redraw();
-    if (inlier_error(proposal.inliers) - before + kPrice * e_.params_.lambda * bits(proposal.light) < 0) {
+    const double price = kPrice * e_.params_.lambda * bits(proposal.light) + kLeastShare * before;
+    if (inlier_error(proposal.inliers) - before + price < 0) {
         result_.light.assign(proposal.light, proposal.light + 4);
         return;
     }
