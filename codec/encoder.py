@@ -98,6 +98,7 @@ class Encoder:
         self._frames = 0
         self._frames_since_key = 0
         self._share_changed = 1.0
+        self._grown_bits: float | None = None  # of the last frame's new splats, while a picture grows
         self._other_bits = 0.0  # of the last frame of a growing picture, beside its new splats
         self._pack_ms = _PACK_RESERVE_MS
         self._calibrator = WorkCalibrator(config.threads)
@@ -310,8 +311,8 @@ class Encoder:
         self._calibrator.note(figures)
         done = replace(plan.work, cut=figures.cut)
         if self._rate is not None:
-            growing, spent = isinstance(engine, GrowingEngine), figures.bits / plan.bits
-            self._sent = self._rate.push_p(self._time_s, _sizes(parts), spent, growing=growing)
+            growth, spent = self._grown_bits, figures.bits / plan.bits
+            self._sent = self._rate.push_p(self._time_s, _sizes(parts), spent, growth_bits=growth)
             if not self._sent.fits:
                 engine.load(before)
                 self.state = before
@@ -335,6 +336,7 @@ class Encoder:
         """Bring engine and state nearer to the target; return what that took and the parts of the frame."""
         assert plan.work is not None
         assert self._engine is not None
+        self._grown_bits = None
         commands, figures = self._engine.encode(flows, lambda_map, plan)
         stages.update(figures.stages_ms)
         started = time.perf_counter()
@@ -346,7 +348,8 @@ class Encoder:
             commands, figures = self._engine.encode([], lambda_map, _without_cells(plan))
             parts = self._pack_p(before, commands, plan.work.hashed)
         if isinstance(self._engine, GrowingEngine):
-            self._other_bits = max(8 * sum(map(len, parts)) - self._engine.bits_of(commands), 0.0)
+            self._grown_bits = self._engine.bits_of(commands)
+            self._other_bits = max(8 * sum(map(len, parts)) - self._grown_bits, 0.0)
         stages["pack"] = (time.perf_counter() - started) * 1000
         return figures, parts
 

@@ -81,6 +81,7 @@ class BitrateControl:
     COUNT_ERROR = 1.08  # by which its size may exceed the engine's count
     KEY_SHARE = 0.85  # of its allowance that a key frame is planned to take: the model errs by so much
     GROWTH_SHARE = 0.9  # of a frame that new splats are planned to fill: what they take is not known exactly
+    MOVING_SHARE = 0.6  # of a frame that everything else may take while a picture grows
     GROWN_S = 1.2  # of the bitrate that a whole picture may take, where it grows over some frames
     CAPPED = 0.85  # share of the bits from which a frame counts as one that wanted more
     _KEY_BITS, _KEY_BITS_POWER = 2.85, 0.81  # of a key frame at quality 50: by this power of its pixels ...
@@ -167,19 +168,22 @@ class BitrateControl:
         self._last_s = time_s
         return self._send(time_s, sizes_bytes)
 
-    def push_p(self, time_s: float, sizes_bytes: Sequence[int], spent: float, *, growing: bool = False) -> Sent:
+    def push_p(
+        self, time_s: float, sizes_bytes: Sequence[int], spent: float, *, growth_bits: float | None = None
+    ) -> Sent:
         """Take a P-frame of the present quality, of parts of these sizes, and of a share `spent` of its bits.
 
-        While the picture is still growing, its quality holds.
+        growth_bits: of its new splats, while the picture is still growing; then its quality does not rise.
         """
         passed_s = self.period_s if self._last_s is None else min(time_s - self._last_s, 2 * self.period_s)
         passed_s = max(passed_s, 0.001)
         fits = self.fits(time_s, sizes_bytes)
-        if not growing:
-            capped = spent >= self.CAPPED or not fits
-            self._learn(8 * sum(sizes_bytes), passed_s, capped)
-            self._steer(time_s, passed_s, capped)
-            self._pace(time_s)
+        capped, before = spent >= self.CAPPED or not fits, self.quality
+        self._learn(8 * sum(sizes_bytes) - (growth_bits or 0.0), passed_s, capped)
+        self._steer(time_s, passed_s, capped, 1.0 if growth_bits is None else self.MOVING_SHARE)
+        if growth_bits is not None:
+            self.quality = min(self.quality, before)
+        self._pace(time_s)
         self._last_s = time_s
         if not fits:
             return replace(self.flush(time_s), fits=False)
@@ -220,10 +224,11 @@ class BitrateControl:
             kept = exp(-passed_s / self.LEARN_S)
             self._complexity = log2(kept * 2.0**self._complexity + (1 - kept) * 2.0**seen)
 
-    def _steer(self, time_s: float, passed_s: float, capped: bool) -> None:
-        """Move the quality towards the one at which frames would take their share."""
+    def _steer(self, time_s: float, passed_s: float, capped: bool, moving_share: float) -> None:
+        """Move the quality towards the one at which frames, their new splats left out, would take such a share."""
         assert self._complexity is not None
-        share = self._share_bits(passed_s) * (1 + self.LEVEL_GAIN * (self.AIM_LEVEL - self.filled(time_s)))
+        level = 1 + self.LEVEL_GAIN * (self.AIM_LEVEL - self.filled(time_s))
+        share = moving_share * level * self._share_bits(passed_s)
         aim = _QUALITY_PER_HALVING * (log2(max(share, 16.0)) - self._complexity)
         change = (1 - exp(-passed_s / self.FOLLOW_S)) * (aim - self.quality)
         down = self.HARD_DOWN if capped else self.DOWN * passed_s
