@@ -17,16 +17,14 @@ from codec.bitstream.epoch import pack_epoch
 from codec.bitstream.frame import MAX_PARSED_PART_BYTES, serialize_key
 from codec.config import MAX_SPLATS
 from codec.decoder import Decoder
-from codec.engine import KeyFrameFit, KeyPlan
+from codec.engine import SLOW_PLAN, KeyFrameFit, KeyPlan
 from codec.media import RgbPicture
 from codec.rate_control import lambda_of_quality
 from codec.slots import blocks_for
 from codec.types import EpochRecord
 
-__all__ = ["SLOW_PLAN", "STILL_PEERS", "PillowPeer", "SplatStillPeer"]
+__all__ = ["STILL_PEERS", "PillowPeer", "SplatStillPeer"]
 
-# a lead costs bits and serves a lossy link alone
-SLOW_PLAN = KeyPlan(iterations=300, refit_iterations=80, sweeps=18, start_factor=1.5, lead_weight=0.0)
 _MOST_BASE_SAMPLES = 3000
 _BASE_SPACINGS_PX = (48, 64, 96, 128, 192, 256)
 _SPARE_BLOCKS = 8
@@ -39,7 +37,7 @@ class SplatStillPeer:
     name: str = "splatcall"
     plan: KeyPlan = SLOW_PLAN
     threads: int = 2
-    qualities: tuple[float, ...] = (10.0, 25.0, 40.0, 55.0, 70.0, 82.0)
+    qualities: tuple[float, ...] = (10.0, 22.0, 34.0, 46.0, 58.0, 70.0)
 
     @property
     def settings(self) -> str:

@@ -1,10 +1,11 @@
 """The closed loops of exact trials on quantised splats: key frames and P-frames."""
 
 from codec.engine.growing import GrowingEngine, Growth, fewer_at_first
-from codec.engine.key import START_PLAN, KeyFrameFit, KeyPlan
+from codec.engine.key import SLOW_PLAN, START_PLAN, KeyFrameFit, KeyPlan
 from codec.engine.pframe import PFrameEngine, PFrameFigures, PFramePlan
 
 __all__ = [
+    "SLOW_PLAN",
     "START_PLAN",
     "GrowingEngine",
     "Growth",

@@ -15,7 +15,7 @@ from codec.quantize import KEY_BASE_STEPS, dequantize_splats, quantize_base, qua
 from codec.render import render
 from codec.types import KIND_NORMALISED, BoolArray, EpochRecord, FloatArray, IntArray, KeyCommands, SplatSet, SplatState
 
-__all__ = ["START_PLAN", "KeyFrameFit", "KeyPlan", "base_means"]
+__all__ = ["SLOW_PLAN", "START_PLAN", "KeyFrameFit", "KeyPlan", "base_means"]
 
 _CHROMA_WEIGHT = 0.6  # of squared error in Cb and Cr against Y
 _PX_PER_SPLAT = 75.0  # of a start at lambda 100; deletion keeps a third to a half
@@ -27,7 +27,6 @@ _SPLATS_A_LEAD = 6  # others for each splat of the lead, at least
 _LEAST_WITH_LEAD = 700  # splats at the start: those of smaller frames fit into a part or two
 _FREE, _LEAD, _KNOWN, _PENDING = 0, 1, 2, 3  # roles of splats, see engine_key.hpp
 _RATE, _RATE_LATE = 1.5, 0.5  # of Adam: from the start; on the lattice and on survivors
-_REFIT_AFTER = 2  # index of the sweep before the refit
 _PRESSURE_STEP, _MOST_PRESSURE = 1.15, 1e4  # on lambda, to bring the splats down to the number allowed
 
 
@@ -37,12 +36,17 @@ class KeyPlan:
 
     iterations: int = 150  # of Adam from the start
     quantized_iterations: int = 40  # the last of them, with the quantiser in the forward pass
-    refit_iterations: int = 40  # of Adam on the survivors, after the third sweep
+    refit_iterations: int = 40  # of Adam on the survivors
+    refit_after: tuple[int, ...] = (2,)  # indices of the sweeps before each refit
     sweeps: int = 10
     start_factor: float = 1.0  # on the number of splats at the start
     lead_weight: float = 0.01  # of the error of the lead's picture alone, part 0 of a frame in parts; 0: no lead
 
 
+# Of still pictures: more splats at the start, and refits; no lead, which costs bits and serves a lossy link alone.
+SLOW_PLAN = KeyPlan(
+    iterations=200, refit_iterations=80, refit_after=(2, 5, 8, 11), sweeps=18, start_factor=2.5, lead_weight=0.0
+)
 _SWEEPS_OF_SMALL = 4  # over pictures too small for a lead
 # Of a live start, by `begin`.
 START_PLAN = KeyPlan(
@@ -197,10 +201,10 @@ class KeyFrameFit:
         lambda_: float,
         plan: KeyPlan,
     ) -> IntArray:
-        """Sweep with deletion, the last time without; refit the survivors once. Returns what is left, [n, 9]."""
+        """Sweep with deletion, the last time without; refit the survivors in between. Returns what is left, [n, 9]."""
         for index in range(plan.sweeps):
             self._engine.sweep(lambda_, lambda_map, changes=True, deletes=index < plan.sweeps - 1)
-            if index == _REFIT_AFTER and plan.refit_iterations:
+            if index in plan.refit_after and plan.refit_iterations:
                 kept = self._engine.splats()
                 roles = np.ascontiguousarray(kept[:, 8])
                 session.start(_as_splats(kept[:, :8]))

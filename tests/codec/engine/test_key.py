@@ -6,7 +6,7 @@ import pytest
 
 from codec.bitstream.frame import parse_frame, serialize_key
 from codec.bitstream.tables import cost_tables
-from codec.engine.key import KeyFrameFit, KeyPlan, base_means
+from codec.engine.key import SLOW_PLAN, KeyFrameFit, KeyPlan, base_means
 from codec.native import _native
 from codec.quantize import KEY_BASE_STEPS, key_steps, size_class
 from codec.render import reference, render
@@ -191,3 +191,12 @@ def test_base_levels_are_the_quantised_means() -> None:
     commands = fit(100.0)
     means = base_means(_native.to_ycc(picture(), 1), EPOCH.base_shape)
     assert np.abs(commands.base_levels * KEY_BASE_STEPS[:, None, None] / 4 - means).max() <= 6.01
+
+
+def test_the_slow_plan_codes_a_picture_in_fewer_bytes() -> None:
+    rows = {}
+    for name, plan, lambda_ in (("quick", QUICK, 60.0), ("slow", SLOW_PLAN, 100.0)):
+        commands = fit(lambda_, plan)
+        rows[name] = (sum(map(len, serialize_key(EPOCH, 0, commands))), luma_psnr(commands, picture()))
+    assert rows["slow"][0] < rows["quick"][0]
+    assert rows["slow"][1] > rows["quick"][1]
