@@ -65,12 +65,12 @@ class BitrateControl:
 
     UP, FAST_UP = 6.0, 45.0  # quality points a second at most, from where it is as it should be to FAR below
     DOWN = 30.0  # points a second at most ...
-    HARD_DOWN = 5.0  # ... and a frame, where one met its allowance
+    HARD_DOWN = 5.0  # ... and a frame, where one met its allowance or the picture still grows
     FAR = 11.5
     FOLLOW_S = 0.28  # time constant of the way to the quality aimed at
     LEARN_S = 0.4  # time constant of what is known of the scene
-    AIM_LEVEL = 0.4  # share of the bucket that is to be filled
-    LEVEL_GAIN = 0.8  # how far its level moves the share of a frame
+    AIM_LEVEL = 0.5  # share of the bucket that is to be filled
+    LEVEL_GAIN = 1.5  # how far its level moves the share of a frame
     HEADER_SHARE = 0.22  # of the bitrate that headers may take: above, frames share datagrams
     MOST_HELD = 2  # frames that wait for another
     LEAST_SHARE = 0.5  # of a frame's share that the bucket must have room for
@@ -81,7 +81,8 @@ class BitrateControl:
     COUNT_ERROR = 1.08  # by which its size may exceed the engine's count
     KEY_SHARE = 0.85  # of its allowance that a key frame is planned to take: the model errs by so much
     GROWTH_SHARE = 0.9  # of a frame that new splats are planned to fill: what they take is not known exactly
-    MOVING_SHARE = 0.6  # of a frame that everything else may take while a picture grows
+    MOVING_SHARE = 0.4  # of a frame that everything else may take while a picture grows
+    BEST_GROWN = 70.0  # quality of such a picture at most: what moves is not known yet
     GROWN_S = 1.2  # of the bitrate that a whole picture may take, where it grows over some frames
     CAPPED = 0.85  # share of the bits from which a frame counts as one that wanted more
     _KEY_BITS, _KEY_BITS_POWER = 2.85, 0.81  # of a key frame at quality 50: by this power of its pixels ...
@@ -142,7 +143,8 @@ class BitrateControl:
     def growing_quality(self, time_s: float) -> float:
         """Return the quality of a picture that grows from a small key frame over the frames that follow it."""
         seconds_bits = self.bucket.bitrate_bps - _HEADER_BITS / (self.period_s * self.frames_a_packet)
-        return self._quality_of(max(self.allowance_bits(time_s), self.GROWN_S * seconds_bits))
+        quality = self._quality_of(max(self.allowance_bits(time_s), self.GROWN_S * seconds_bits))
+        return min(quality, self.BEST_GROWN)
 
     def key_quality(self, time_s: float) -> float:
         """Return the quality at which a key frame should fit."""
@@ -180,8 +182,10 @@ class BitrateControl:
         fits = self.fits(time_s, sizes_bytes)
         capped, before = spent >= self.CAPPED or not fits, self.quality
         self._learn(8 * sum(sizes_bytes) - (growth_bits or 0.0), passed_s, capped)
-        self._steer(time_s, passed_s, capped, 1.0 if growth_bits is None else self.MOVING_SHARE)
-        if growth_bits is not None:
+        if growth_bits is None:
+            self._steer(time_s, passed_s, self.HARD_DOWN if capped else self.DOWN * passed_s)
+        else:
+            self._steer(time_s, passed_s, self.HARD_DOWN, self.MOVING_SHARE)
             self.quality = min(self.quality, before)
         self._pace(time_s)
         self._last_s = time_s
@@ -224,17 +228,16 @@ class BitrateControl:
             kept = exp(-passed_s / self.LEARN_S)
             self._complexity = log2(kept * 2.0**self._complexity + (1 - kept) * 2.0**seen)
 
-    def _steer(self, time_s: float, passed_s: float, capped: bool, moving_share: float) -> None:
+    def _steer(self, time_s: float, passed_s: float, most_down: float, moving_share: float = 1.0) -> None:
         """Move the quality towards the one at which frames, their new splats left out, would take such a share."""
         assert self._complexity is not None
         level = 1 + self.LEVEL_GAIN * (self.AIM_LEVEL - self.filled(time_s))
         share = moving_share * level * self._share_bits(passed_s)
         aim = _QUALITY_PER_HALVING * (log2(max(share, 16.0)) - self._complexity)
-        change = (1 - exp(-passed_s / self.FOLLOW_S)) * (aim - self.quality)
-        down = self.HARD_DOWN if capped else self.DOWN * passed_s
+        change = (1 - exp(-passed_s / (moving_share * self.FOLLOW_S))) * (aim - self.quality)
         haste = min(max((aim - self.quality) / self.FAR, 0.0), 1.0)
         up = (self.UP + (self.FAST_UP - self.UP) * haste) * passed_s
-        self.quality += min(max(change, -down), up)
+        self.quality += min(max(change, -most_down), up)
         self.quality = min(max(self.quality, _LOWEST_QUALITY), _HIGHEST_QUALITY)
 
     def _pace(self, time_s: float) -> None:
