@@ -19,6 +19,7 @@ _PASSES = 8
 _PRICE = 2.0  # on a light's bits: one that hardly pays is better left to a later, larger one
 _TUKEY = 4.685  # residual, in deviations, from which a block counts for nothing
 _LEAST_DEVIATION = 0.3  # 1/255
+_TREMBLING = 1  # a gain so small comes and goes with flicker, and never pays
 _GAIN_PRIOR = 20.0  # variance of luma below which a gain is not told from an offset
 
 Doubles = npt.NDArray[np.float64]
@@ -43,6 +44,8 @@ def propose_light(
     best, best_cost = np.zeros(4, np.int32), 0.0
     for tried in (0.0, gain, alone):
         light = np.array([np.clip(np.rint(tried), -255, 256), 0, 0, 0], np.int32)
+        if abs(light[0]) == _TREMBLING:
+            continue
         cost = _with_offsets(light, shown, wished, weights, lambda_, costs)
         if cost < best_cost:
             best, best_cost = light, cost

@@ -9,7 +9,6 @@ namespace splatcall {
 namespace {
 
 constexpr float kPrice = 2;      // on a light's bits: one that hardly pays is better left to a later, larger one
-constexpr double kLeastShare = .05;  // of the squared error that a light must save besides
 constexpr int kBlock = 16;       // px
 constexpr int kRowStep = 2;      // of the rows that sums look at
 constexpr int kFitPasses = 8;
@@ -18,6 +17,7 @@ constexpr double kMadToDeviation = 1.4826;
 constexpr double kLeastDeviation = .3;  // 1/255: what coding leaves in a block's mean
 constexpr double kGainPrior = 20;       // blocks' variance of luma below which a gain is not told from an offset
 constexpr int kGainShift = 8, kGainUnit = 1 << kGainShift, kOffsetUnit = 4;
+constexpr int kTrembling = 1;  // a gain so small comes and goes with flicker, and never pays
 constexpr int kLowestGain = -255, kHighestGain = 256, kMostOffset = 255;
 
 double median(std::vector<double> values) {
@@ -148,6 +148,7 @@ LightProposal LightSearch::propose() const {
     const double square = all.square[0] + weight * (all.square[1] + all.square[2]);
     const int alone = bounded(-kGainUnit * product / std::max(square, 1.), kLowestGain, kHighestGain);
     for (const int gain : {0, fitted, alone}) {
+        if (std::abs(gain) == kTrembling) continue;
         int32_t light[4] = {gain, 0, 0, 0};
         const double cost = best_offsets(all, light);
         if (cost >= out.cost) continue;
@@ -196,8 +197,7 @@ void LightSearch::run() {
     const double before = inlier_error(proposal.inliers);
     apply(proposal.light);
     e_.redraw();
-    const double price = kPrice * e_.params_.lambda * bits(proposal.light) + kLeastShare * before;
-    if (inlier_error(proposal.inliers) - before + price < 0) {
+    if (inlier_error(proposal.inliers) - before + kPrice * e_.params_.lambda * bits(proposal.light) < 0) {
         result_.light.assign(proposal.light, proposal.light + 4);
         return;
     }
