@@ -406,7 +406,7 @@ class Encoder:
             return PFramePlan(lambda_, work=work, bits=bits, growth_bits=growth_bits, growth_lambda=growth_lambda)
         return PFramePlan(
             lambda_,
-            sweeps=4,
+            sweeps=2,
             group_row_step=2,
             affine=False,
             cell_affine=False,
