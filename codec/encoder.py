@@ -4,7 +4,6 @@ import copy
 import logging
 import time
 from dataclasses import dataclass, replace
-from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -24,19 +23,18 @@ from codec.engine import (
     PFramePlan,
     fewer_at_first,
 )
+from codec.epoch_plan import blocks_of_key, is_unfinished, next_epoch
 from codec.errors import ConfigError, StreamStateError
-from codec.importance import ImportanceModel, lambda_map_of
+from codec.hash_schedule import HashSchedule
+from codec.importance import ImportanceSchedule, lambda_map_of
 from codec.motion import FlowEstimator
 from codec.rate_bucket import sent_bits
 from codec.rate_control import BitrateControl, Sent, lambda_of_quality, rhythm_factor
-from codec.scene import SceneCutTest
-from codec.slots import blocks_for
+from codec.scene import SceneCutTest, luma_of
 from codec.state import apply_frame, state_hash
 from codec.types import (
-    BLOCK_FILL,
     FIELDS,
     EncodedFrame,
-    EpochRecord,
     FloatArray,
     FrameStats,
     FrameWork,
@@ -51,15 +49,10 @@ __all__ = ["Encoder", "EncoderMemory"]
 
 logger = logging.getLogger(__name__)
 
-_IMPORTANCE_EVERY = {"best": 1, "live": 6}  # frames between looks for faces and people
-_SPARE_BLOCKS = 0.12  # of the blocks a key frame fills, for births
 _CALM_SHARE = 0.1  # changed splats below which a scene is calm
-_SHARED = {"_config", "_engine", "_flow", "_importance"}  # attributes that no frame changes, or only by loading a state
-_UNFINISHED_SHARE = 0.45  # of the slots that a grown picture fills: one with fewer splats has not grown
+_SHARED = {"_config", "_engine", "_flow"}  # attributes that no frame changes, or only by loading a state
 _MOST_GROWTH_BITS = 7200.0  # of a frame's new splats: fits into one part with its other commands
 _PACK_RESERVE_MS = 1.5  # kept back of a budget for packing at first; then follows what packing took
-_BASE_SPACINGS_PX = (48, 64, 96, 128, 192, 256)
-_MOST_BASE_SAMPLES = 800  # of all three planes: the base must fit into the first part of a key frame
 
 
 @dataclass(frozen=True)
@@ -87,8 +80,7 @@ class Encoder:
         if new_epoch and state is None:
             raise ConfigError("new_epoch: expected the state of the epoch before, got none")
         self._config = config
-        self._importance = ImportanceModel() if config.importance else None
-        self._weights: FloatArray | None = None
+        self._importance = ImportanceSchedule(config)
         self._flow = FlowEstimator(config.effort)
         self._scene = SceneCutTest()
         self._rate = self._bitrate_control()
@@ -102,15 +94,13 @@ class Encoder:
         self._other_bits = 0.0  # of the last frame of a growing picture, beside its new splats
         self._pack_ms = _PACK_RESERVE_MS
         self._calibrator = WorkCalibrator(config.threads)
-        self._hashed_at = time.perf_counter()
-        self._hashed_frame = 0
-        self._weighed = 0  # picture whose importance was looked at last
+        self._hashes = HashSchedule(config, time.perf_counter())
         self._time_s = 0.0
         self._quality = config.quality  # of the last frame
         self._sent = Sent(True)  # what became of the frame, at a bitrate
         self.state: SplatState | None = state
         self.last_changed = np.full(0 if state is None else state.epoch.slots, -1, np.int64)
-        if state is not None and not new_epoch and not _is_unfinished(state):
+        if state is not None and not new_epoch and not is_unfinished(state):
             self._adopt(state)
 
     def encode(
@@ -163,9 +153,9 @@ class Encoder:
     @property
     def weights(self) -> FloatArray:
         """The importance of each 16 px block in the last picture, [rows, columns]; raises StreamStateError without."""
-        if self._weights is None:
+        if self._importance.weights is None:
             raise StreamStateError("no picture has been encoded yet")
-        return self._weights
+        return self._importance.weights
 
     def remember(self) -> "EncoderMemory":
         """Return everything that the next frames depend on, to go back to."""
@@ -184,9 +174,7 @@ class Encoder:
 
     def close(self) -> None:
         """Free what MediaPipe holds. The encoder is of no use afterwards."""
-        if self._importance is not None:
-            self._importance.close()
-            self._importance = None
+        self._importance.close()
 
     # -- parts of a frame
 
@@ -199,9 +187,11 @@ class Encoder:
         stages: dict[str, float],
     ) -> EncodedFrame:
         """Encode a picture that is not left out beforehand."""
-        luma = _luma(rgb)
+        luma = luma_of(rgb)
         cut = self._scene.is_cut(luma)
-        weights = self._importance_weights(rgb, stages)
+        started = time.perf_counter()
+        weights = self._importance.look(rgb, self._frames)
+        stages["importance"] = (time.perf_counter() - started) * 1000
         if self.state is None or self._engine is None or force_key or cut:
             frame = self._encode_key(rgb, weights, stages)
         else:
@@ -216,19 +206,6 @@ class Encoder:
         if rgb.shape != expected or rgb.dtype != np.uint8:
             raise ConfigError(f"picture: expected uint8 {expected}, got {rgb.dtype} {rgb.shape}")
 
-    def _importance_weights(self, rgb: npt.NDArray[np.uint8], stages: dict[str, float]) -> FloatArray:
-        """Return the weight of each 16 px block, all one where importance is off."""
-        started = time.perf_counter()
-        if self._importance is None:
-            rows, columns = -(-self._config.height_px // 16), -(-self._config.width_px // 16)
-            if self._weights is None:
-                self._weights = np.ones((rows, columns), np.float32)
-        elif self._weights is None or self._frames - self._weighed >= _IMPORTANCE_EVERY[self._config.effort]:
-            self._weights = self._importance.weights(rgb)
-            self._weighed = self._frames
-        stages["importance"] = (time.perf_counter() - started) * 1000
-        return self._weights
-
     def _bitrate_control(self) -> BitrateControl | None:
         """Return a control where a bitrate is asked for."""
         config = self._config
@@ -239,13 +216,14 @@ class Encoder:
     def _encode_key(self, rgb: npt.NDArray[np.uint8], weights: FloatArray, stages: dict[str, float]) -> EncodedFrame:
         """Begin an epoch."""
         config = self._config
-        epoch = self._new_epoch(blocks=1)
+        before = None if self.state is None else self.state.epoch
+        epoch = next_epoch(config, before, blocks=1)
         fitter = KeyFrameFit(epoch, config.max_splats, config.threads, config.seed)
         commands, pool = self._fit_key(fitter, rgb, weights)
         stages.update(fitter.stages_ms)
         started = time.perf_counter()
         expected = GrowingEngine.expected_splats(len(commands.splats), len(pool))
-        epoch = self._new_epoch(blocks=self._blocks(expected))
+        epoch = next_epoch(config, before, blocks_of_key(expected))
         number = 0 if self.state is None else self.state.frame_number + 1
         parts = serialize_key(epoch, number, commands, None)
         while len(parts) > 1 and len(pool):
@@ -395,28 +373,21 @@ class Encoder:
     def _plan(self, deadline: float | None, work: FrameWork | None) -> PFramePlan:
         """Return the work of the next P-frame: what was done before where `work` says so, else what the time allows."""
         lambda_, bits = self._lambda_and_bits()
-        hashed = self._hash_due()
+        hashed = self._hashes.due(self._frames, time.perf_counter())
         clock_s = 0.0
         if work is None and deadline is not None:
             clock_s = max(deadline - time.perf_counter() - 1.3 * self._pack_ms / 1000, 0.001)
             work = self._calibrator.work_for(1000 * clock_s, hashed=hashed)
-        if work is None or work.units == 0:
-            growth_bits, growth_lambda = self._growth_bits(), lambda_of_quality(self._quality).key
-            work = work or FrameWork(hashed=hashed)
-            return PFramePlan(lambda_, work=work, bits=bits, growth_bits=growth_bits, growth_lambda=growth_lambda)
-        return PFramePlan(
+        plan = PFramePlan(
             lambda_,
-            sweeps=2,
-            group_row_step=2,
-            affine=False,
-            cell_affine=False,
+            work=work or FrameWork(hashed=hashed),
+            bits=bits,
             growth_bits=self._growth_bits(),
             growth_lambda=lambda_of_quality(self._quality).key,
-            bits=bits,
-            screen=True,
-            work=work,
-            clock_s=clock_s,
         )
+        if work is None or work.units == 0:
+            return plan
+        return replace(plan, sweeps=2, group_row_step=2, affine=False, cell_affine=False, screen=True, clock_s=clock_s)
 
     def _lambda_and_bits(self) -> tuple[float, float]:
         """Return the lambda of the next P-frame and the bits that its commands may take, 0 for any number."""
@@ -438,19 +409,6 @@ class Encoder:
         assert self.state is not None
         live = int(np.count_nonzero(self.state.splats[:, 8]))
         self._share_changed += 0.3 * (figures.changed / max(live, 1) - self._share_changed)
-
-    def _hash_due(self) -> bool:
-        """Return whether this frame carries the state's hash: one a second does, live by the clock."""
-        if self._config.effort == "best":
-            due = self._frames - self._hashed_frame >= max(1, round(self._config.fps[0] / self._config.fps[1]))
-            if due:
-                self._hashed_frame = self._frames
-            return due
-        now = time.perf_counter()
-        due = now - self._hashed_at >= 1.0
-        if due:
-            self._hashed_at = now
-        return due
 
     def _frame(
         self,
@@ -484,29 +442,6 @@ class Encoder:
         held = self._sent.held
         return EncodedFrame(epoch, number, kind, parts, record, stats, hash16, midpoint=midpoint, held=held)
 
-    # -- epochs
-
-    def _new_epoch(self, blocks: int) -> EpochRecord:
-        """Return the record of the epoch after this one."""
-        config = self._config
-        record = EpochRecord(
-            epoch=0 if self.state is None else (self.state.epoch.epoch + 1) % 65536,
-            width_px=config.width_px,
-            height_px=config.height_px,
-            fps=config.fps,
-            layers=(blocks,),
-            tables=1,
-        )
-        spacings = (replace(record, base_spacing_px=spacing) for spacing in _BASE_SPACINGS_PX)
-        fitting = (spaced for spaced in spacings if prod(spaced.base_shape) <= _MOST_BASE_SAMPLES)
-        return next(fitting, replace(record, base_spacing_px=_BASE_SPACINGS_PX[-1]))
-
-    def _blocks(self, splats: int) -> int:
-        """Return the blocks for a key frame of so many splats: its own, one more a part, and spare ones."""
-        filled = blocks_for(splats)
-        parts = 1 + splats // 150
-        return min(1024, filled + parts + max(4, round(_SPARE_BLOCKS * filled)))
-
     def _adopt(self, state: SplatState) -> None:
         """Make a state the present one and load the engine with it."""
         epoch = state.epoch
@@ -521,11 +456,6 @@ class Encoder:
         self._engine.load(state)
 
 
-def _is_unfinished(state: SplatState) -> bool:
-    """Whether another encoder died while the picture was still growing: what was to come died with it."""
-    return int(np.count_nonzero(state.splats[:, 8])) < _UNFINISHED_SHARE * BLOCK_FILL * state.epoch.blocks
-
-
 def _sizes(parts: tuple[bytes, ...], record: bytes | None = None) -> list[int]:
     """Return the sizes of what is sent of a frame, its epoch's record first."""
     return [len(piece) for piece in (record or b"", *parts) if piece]
@@ -536,10 +466,3 @@ def _without_cells(plan: PFramePlan) -> PFramePlan:
     assert plan.work is not None
     work = replace(plan.work, units=-(-plan.work.units // 4), cut=-1)
     return replace(plan, cell_shift=False, work=work, clock_s=0.0)
-
-
-def _luma(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return BT.601 luma of a picture [H, W, 3], uint8 [H, W]."""
-    import cv2
-
-    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)

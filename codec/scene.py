@@ -3,11 +3,18 @@
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SceneCutTest", "shrink"]
+__all__ = ["SceneCutTest", "luma_of", "shrink"]
 
 _CELL_PX = 16  # side of the squares that are averaged: motion within them does not count
 _CUT_SHARE = 0.5  # change of the frame's variance that only another scene makes (1: unrelated pictures)
 _LEAST_CHANGE = 15.0  # mean change of luma (0..255), its own mean apart, below which no cut is called
+
+
+def luma_of(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return BT.601 luma of a picture [H, W, 3], uint8 [H, W]."""
+    import cv2
+
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def shrink(luma: npt.NDArray[np.uint8], cell_px: int = _CELL_PX) -> npt.NDArray[np.float32]:
