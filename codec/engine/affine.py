@@ -6,13 +6,12 @@ is the camera's motion, what the rest does is left to the cells.
 
 import numpy as np
 
+from codec.engine.robust import PASSES, tukey_weights, upper_median
 from codec.types import FloatArray, IntArray
 
 __all__ = ["fit_affine"]
 
 _GRID_PX = 8
-_PASSES = 8
-_TUKEY = 4.685
 _LEAST_DEVIATION_PX = 0.1
 _LINEAR_UNIT, _SHIFT_UNIT = 4096, 8
 _MOST = 2047
@@ -28,11 +27,9 @@ def fit_affine(flow: FloatArray) -> IntArray:
     moved = flow[:, rows, columns].reshape(2, -1).astype(np.float64)
     basis = np.stack([np.ones_like(x), x, y])
     terms = np.zeros((2, 3))
-    terms[:, 0] = np.sort(moved, axis=1)[:, len(x) // 2]
-    for _ in range(_PASSES):
-        residuals = np.hypot(*(terms @ basis - moved))
-        deviation = max(1.4826 * float(np.sort(residuals)[len(x) // 2]), _LEAST_DEVIATION_PX)
-        weights = np.clip(1 - (residuals / (_TUKEY * deviation)) ** 2, 0, None) ** 2
+    terms[:, 0] = [upper_median(axis) for axis in moved]
+    for _ in range(PASSES):
+        weights = tukey_weights(np.hypot(*(terms @ basis - moved)), _LEAST_DEVIATION_PX)
         terms = np.linalg.solve((weights * basis) @ basis.T + 1e-6 * np.eye(3), (weights * basis) @ moved.T).T
     corners = np.array([[1, sx * width / 2, sy * height / 2] for sx in (-1, 1) for sy in (-1, 1)])
     affine = np.zeros(6, np.int32)

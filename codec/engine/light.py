@@ -8,6 +8,7 @@ integer lights, by the drop in squared error over the blocks that fit and the bi
 import numpy as np
 import numpy.typing as npt
 
+from codec.engine.robust import PASSES, tukey_weights, upper_median
 from codec.types import FloatArray, IntArray
 
 __all__ = ["GAIN_UNIT", "fit_gain", "propose_light"]
@@ -15,9 +16,7 @@ __all__ = ["GAIN_UNIT", "fit_gain", "propose_light"]
 GAIN_UNIT = 256  # of a gain, in one
 _BLOCK_PX = 16
 _ROW_STEP = 2  # of the rows that are looked at
-_PASSES = 8
 _PRICE = 2.0  # on a light's bits: one that hardly pays is better left to a later, larger one
-_TUKEY = 4.685  # residual, in deviations, from which a block counts for nothing
 _LEAST_DEVIATION = 0.3  # 1/255
 _TREMBLING = 1  # a gain so small comes and goes with flicker, and never pays
 _GAIN_PRIOR = 20.0  # variance of luma below which a gain is not told from an offset
@@ -57,12 +56,11 @@ def fit_gain(means: Doubles, wanted: Doubles, pixels: Doubles) -> tuple[float, D
 
     means, wanted, pixels: [blocks]; Tukey's biweight about the median absolute residual.
     """
-    gain, offset = 0.0, _upper_median(wanted)
+    gain, offset = 0.0, upper_median(wanted)
     weights = np.ones_like(means)
-    for _ in range(_PASSES):
+    for _ in range(PASSES):
         residuals = wanted - gain / GAIN_UNIT * means - offset
-        reach = _TUKEY * max(1.4826 * _upper_median(np.abs(residuals)), _LEAST_DEVIATION)
-        weights = np.clip(1 - (residuals / reach) ** 2, 0, None) ** 2
+        weights = tukey_weights(residuals, _LEAST_DEVIATION)
         own = weights * pixels
         total = own.sum() + 1e-9
         x, y = (own * means).sum(), (own * wanted).sum()
@@ -98,11 +96,6 @@ def _value_bits(costs: FloatArray, context: int, value: int) -> float:
         return float(costs[context, value + limit])
     excess = 2 * (abs(value) - limit - 1) + (value < 0)
     return float(costs[context, -1]) + 3 + 2 * float(np.log2(excess + 1))
-
-
-def _upper_median(values: Doubles) -> float:
-    """Return the middle value, of an even number the upper one."""
-    return float(np.sort(values)[len(values) // 2])
 
 
 def _block_sums(plane: Doubles) -> Doubles:

@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine_robust.hpp"
+
 namespace splatcall {
 namespace {
 
 constexpr int kGridPx = 8;        // between the points of flow that are looked at
-constexpr int kFitPasses = 8;
-constexpr double kTukey = 4.685;  // residual, in deviations, from which a point counts for nothing
-constexpr double kMadToDeviation = 1.4826;
 constexpr double kLeastDeviation = .1;  // px
 constexpr double kLinearUnit = 4096, kShiftUnit = 8;
 constexpr int kMostLinear = 2047, kMostShift = 2047;
@@ -22,12 +21,6 @@ constexpr double kClosePx = .3, kCloseShare = .6;  // of the points must go with
 struct Point {
     double x, y, flow[2];
 };
-
-double median(std::vector<double> values) {
-    const auto middle = values.begin() + values.size() / 2;
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
-}
 
 // Distance between a point's flow and where a map (shift, by x, by y for each axis) takes it.
 double miss(const double map[2][3], const Point& p) {
@@ -45,10 +38,6 @@ void solve(double m[3][5]) {
         }
 }
 
-int bounded(double value, int most) {
-    return std::min(std::max(static_cast<int>(std::lrint(value)), -most), most);
-}
-
 }  // namespace
 
 Affine AffineSearch::fit(const Flow& flow) const {
@@ -63,17 +52,17 @@ Affine AffineSearch::fit(const Flow& flow) const {
         }
     if (points.empty()) return {};
     double map[2][3] = {{median(across), 0, 0}, {median(down), 0, 0}};  // shift, by x, by y
-    std::vector<double> residuals(points.size());
+    std::vector<double> misses(points.size());
     for (int pass = 0; pass < kFitPasses; ++pass) {
-        for (size_t i = 0; i < points.size(); ++i) residuals[i] = miss(map, points[i]);
-        const double reach = kTukey * std::max(kMadToDeviation * median(residuals), kLeastDeviation);
+        for (size_t i = 0; i < points.size(); ++i) misses[i] = miss(map, points[i]);
+        const double reach = tukey_reach(misses, kLeastDeviation);
         double m[3][5] = {};
         for (size_t i = 0; i < points.size(); ++i) {
-            const double t = residuals[i] / reach;
-            if (t >= 1) continue;
+            const double weight = tukey_weight(misses[i], reach);
+            if (weight == 0) continue;
             const double row[5] = {1, points[i].x, points[i].y, points[i].flow[0], points[i].flow[1]};
             for (int r = 0; r < 3; ++r)
-                for (int c = 0; c < 5; ++c) m[r][c] += (1 - t * t) * (1 - t * t) * row[r] * row[c];
+                for (int c = 0; c < 5; ++c) m[r][c] += weight * row[r] * row[c];
         }
         for (int r = 0; r < 3; ++r) m[r][r] += 1e-6;
         solve(m);
@@ -84,9 +73,9 @@ Affine AffineSearch::fit(const Flow& flow) const {
     if (close < kCloseShare * points.size()) return {};
     Affine out;
     for (int axis = 0; axis < 2; ++axis) {
-        out.terms[2 * axis] = bounded(kLinearUnit * map[axis][1], kMostLinear);
-        out.terms[2 * axis + 1] = bounded(kLinearUnit * map[axis][2], kMostLinear);
-        out.terms[4 + axis] = bounded(kShiftUnit * map[axis][0], kMostShift);
+        out.terms[2 * axis] = bounded(kLinearUnit * map[axis][1], -kMostLinear, kMostLinear);
+        out.terms[2 * axis + 1] = bounded(kLinearUnit * map[axis][2], -kMostLinear, kMostLinear);
+        out.terms[4 + axis] = bounded(kShiftUnit * map[axis][0], -kMostShift, kMostShift);
     }
     double reach = 0;
     for (const int sx : {-1, 1})

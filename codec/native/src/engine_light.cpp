@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine_base.hpp"
+#include "engine_robust.hpp"
 
 namespace splatcall {
 namespace {
@@ -11,44 +12,25 @@ namespace {
 constexpr float kPrice = 2;      // on a light's bits: one that hardly pays is better left to a later, larger one
 constexpr int kBlock = 16;       // px
 constexpr int kRowStep = 2;      // of the rows that sums look at
-constexpr int kFitPasses = 8;
-constexpr double kTukey = 4.685;       // residual, in deviations, from which a block is no inlier
-constexpr double kMadToDeviation = 1.4826;
 constexpr double kLeastDeviation = .3;  // 1/255: what coding leaves in a block's mean
 constexpr double kGainPrior = 20;       // blocks' variance of luma below which a gain is not told from an offset
 constexpr int kGainShift = 8, kGainUnit = 1 << kGainShift, kOffsetUnit = 4;
 constexpr int kTrembling = 1;  // a gain so small comes and goes with flicker, and never pays
 constexpr int kLowestGain = -255, kHighestGain = 256, kMostOffset = 255;
 
-double median(std::vector<double> values) {
-    const auto middle = values.begin() + values.size() / 2;
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
-}
-
-// Tukey's weights of residuals; their deviation is that of the median.
-void set_weights(const std::vector<double>& residuals, std::vector<float>& weights) {
-    std::vector<double> sizes(residuals.size());
-    for (size_t i = 0; i < sizes.size(); ++i) sizes[i] = std::fabs(residuals[i]);
-    const double reach = kTukey * std::max(kMadToDeviation * median(sizes), kLeastDeviation);
-    for (size_t i = 0; i < sizes.size(); ++i) {
-        const double t = sizes[i] / reach;
-        weights[i] = t < 1 ? static_cast<float>((1 - t * t) * (1 - t * t)) : 0.f;
-    }
-}
-
 // Gain (1/256) that, with an offset, takes the luma means of the picture's blocks nearest to the target's; by weights
 // worked out again in each pass.
 double fit_gain(const std::vector<LightBlock>& blocks, std::vector<float>& weights) {
-    std::vector<double> wanted(blocks.size()), residuals(blocks.size());
+    std::vector<double> wanted(blocks.size()), misses(blocks.size());
     for (size_t i = 0; i < blocks.size(); ++i) wanted[i] = -blocks[i].error[0] / blocks[i].pixels;
     double gain = 0, offset = median(wanted);
     for (int pass = 0; pass < kFitPasses; ++pass) {
         for (size_t i = 0; i < blocks.size(); ++i)
-            residuals[i] = wanted[i] - gain / kGainUnit * blocks[i].color[0] / blocks[i].pixels - offset;
-        set_weights(residuals, weights);
+            misses[i] = std::fabs(wanted[i] - gain / kGainUnit * blocks[i].color[0] / blocks[i].pixels - offset);
+        const double reach = tukey_reach(misses, kLeastDeviation);
         double w = 1e-9, x = 0, y = 0, xx = 0, xy = 0;
         for (size_t i = 0; i < blocks.size(); ++i) {
+            weights[i] = static_cast<float>(tukey_weight(misses[i], reach));
             const double own = weights[i] * blocks[i].pixels, mean = blocks[i].color[0] / blocks[i].pixels;
             w += own;
             x += own * mean;
@@ -61,10 +43,6 @@ double fit_gain(const std::vector<LightBlock>& blocks, std::vector<float>& weigh
         offset = (y - slope * x) / w;
     }
     return gain;
-}
-
-int bounded(double value, int low, int high) {
-    return std::min(std::max(static_cast<int>(std::lrint(value)), low), high);
 }
 
 // What a gain adds to a value.
