@@ -53,7 +53,7 @@ class NativeFit:
 
     def gradients(self) -> tuple[float, FloatArray]:
         """Return the loss and its gradients [N, 8] by x, y, a, b, c, Y, Cb, Cr."""
-        return self._fit.gradient(), self._fit.gradients()
+        return self._fit.gradients()
 
     def splats(self) -> SplatSet:
         """Return the splats now, in the order of `start`."""

@@ -76,7 +76,7 @@ class NativeGsvcFit:
 
     def gradients(self) -> tuple[float, FloatArray]:
         """Return the loss and its gradients [N, 8]."""
-        return self._fit.gradient(), self._fit.gradients()
+        return self._fit.gradients()
 
     def rows(self) -> FloatArray:
         """Return the splats now, in the order of `start`, not rounded."""

@@ -42,6 +42,15 @@ class Fit:
         From now on the picture of the flagged splats alone counts too, weight times as much; set_splats() ends it.
         """
 
+    def gradients(self) -> tuple[float, Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]]:
+        """The loss and its gradients [N, 8] by x, y, a, b, c, Y, Cb, Cr."""
+
+    def picture(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu')]:
+        """The splats drawn: float32 [3, H, W]."""
+
+    def splats(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]:
+        """The splats now, in the order they were given."""
+
     def step(self, rate: float) -> float:
         """One iteration; returns the loss before it."""
 
@@ -49,18 +58,6 @@ class Fit:
         """
         Iterations with a cosine schedule from rate to 0; returns the loss before the last.
         """
-
-    def gradient(self) -> float:
-        """The loss; gradients() then gives its gradients."""
-
-    def gradients(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]:
-        """Gradients [N, 8] of the last pass by x, y, a, b, c, Y, Cb, Cr."""
-
-    def splats(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]:
-        """The splats now, in the order they were given."""
-
-    def picture(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu')]:
-        """The splats drawn: float32 [3, H, W]."""
 
 def place(target: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], importance: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None, count: int, seed: int, threads: int) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]:
     """
@@ -185,6 +182,15 @@ class GsvcFit:
         Draw splats rounded to steps (mean, shape, luma, chroma; then bias and calm) from anchors [N, 8], or as they are. Adam's moments are forgotten.
         """
 
+    def gradients(self) -> tuple[float, Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]]:
+        """The loss and its gradients [N, 8]."""
+
+    def drawn(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]:
+        """The splats as they are drawn, on the lattice."""
+
+    def splats(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]:
+        """The splats now, in the order they were given."""
+
     def step(self, rate: float) -> float:
         """One iteration; returns the loss before it."""
 
@@ -192,18 +198,6 @@ class GsvcFit:
         """
         Iterations with a cosine schedule from rate to 0; returns the loss before the last.
         """
-
-    def gradient(self) -> float:
-        """The loss; gradients() then gives its gradients."""
-
-    def gradients(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]:
-        """Gradients [N, 8] of the last pass."""
-
-    def splats(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]:
-        """The splats now, in the order they were given."""
-
-    def drawn(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]:
-        """The splats as they are drawn, on the lattice."""
 
 def gsvc_render(splats: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], width: int, height: int, threads: int) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu')]:
     """

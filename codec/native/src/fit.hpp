@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "dispatch.hpp"
-#include "thread_pool.hpp"
+#include "fit_session.hpp"
 
 struct FitTarget {
     int width, height;    // px
@@ -25,22 +25,13 @@ struct FitLattice {
 // Splats are rows of 8 floats: x, y px, log-scale, e1, e2, Y, Cb, Cr (SPEC 1, natural units). Inside, the shape is
 // the whitening a, b, c of kernel_math.hpp: gradients are with respect to x, y, a, b, c, Y, Cb, Cr.
 // The loss is the sum over pixels of weight * sum_c channel_weight_c * (picture_c - target_c)^2 / 2.
-class FitSession {
+class FitSession : public SplatFit {
 public:
-    virtual ~FitSession() = default;
-    virtual void set_splats(const float* splats, int n) = 0;  // and forgets Adam's moments
-    virtual void splats(float* out) const = 0;
-    virtual int size() const = 0;
-    virtual void set_lattice(const FitLattice& lattice) = 0;   // and forgets them, too
+    virtual void set_lattice(const FitLattice& lattice) = 0;  // and forgets Adam's moments
     // From now on the picture of the flagged splats alone counts too, `weight` times as much; until set_splats().
     // flags: [n], in the caller's order.
     virtual void set_lead(const uint8_t* flags, float weight) = 0;
-    // One pass over the picture: loss at the splats as they are, and their gradients inside. Returns the loss.
-    virtual double gradient(ThreadPool& pool) = 0;
-    virtual void gradients(float* out) const = 0;  // [n, 8] of the last gradient()
     virtual void picture(float* out, ThreadPool& pool) = 0;  // [3, height, width]
-    // gradient(), then Adam with `rate` times the parameters' own rates. Returns the loss before the step.
-    virtual double step(float rate, ThreadPool& pool) = 0;
 };
 
 struct FitKernels {

@@ -1,18 +1,16 @@
-// Adam on normalised splats. One pass does all pixel work of an iteration, column by column: draw the column's splats,
-// normalise, take the loss and its gradient, and walk the same splats again for theirs, while the column is in cache.
-// What a splat gets from each of its columns is summed in a fixed order, so threads do not change a bit.
+// Adam on normalised splats. One pass does all pixel work of an iteration (column_fit.hpp): draw, normalise, take the
+// loss and its gradient, and sum up each splat's part of that.
 #include "fit.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include "aligned.hpp"
-#include "column.hpp"
+#include "column_fit.hpp"
 
 namespace ISA_NAMESPACE {
 namespace {
 
-constexpr int PARAMS = 8;           // x, y, a, b, c, Y, Cb, Cr
+constexpr int PARAMS = FIT_PARAMS;  // x, y, a, b, c, Y, Cb, Cr
 // Steps of Adam at rate 1 for a splat of size sigma = 1/sqrt(a c): of the mean MEAN_RATE sqrt(sigma) px, of a, b, c
 // SHAPE_RATE/sigma. Short memories: no noise here to average away. Against 0.3 px, 0.02, 2.55 for all sizes with betas
 // 0.9 and 0.99: +1.4 dB after 40 iterations, +0.65 after 150 (four pictures, rate 1.5).
@@ -25,9 +23,6 @@ constexpr Betas ON_LATTICE{0.f, 0.93f};
 constexpr float TINY = 1e-12f;
 constexpr float NARROWEST = 1.5f, WIDEST = 1.f / 60.f;  // limits of a and c, 1/px
 constexpr float MAX_SHEAR = 4.f;    // of b / c
-constexpr int SPLATS_A_TASK = 256;
-
-struct Moments { float m[PARAMS], v[PARAMS]; };
 
 // The pictures of a fit, in columns of LANES px; made once, shared by a session and that of its lead.
 struct Inputs {
@@ -58,12 +53,9 @@ private:
     void prepare(ThreadPool& pool);
     void prepare_splat(int i);
     void on_lattice(float* params) const;
-    void make_scratch(const ThreadPool& pool);
-    void draw(int column, float* planes);
+    void background(int column, float* planes) const;
     double residual(int column, float* planes) const;
     template <bool weighted> double residual_rows(int column, float* planes) const;
-    void splat_sums(int column, const float* planes);
-    void part_sums(const ColumnSplat& s, int column, Rows rows, const float* planes, float* out) const;
     void splat_gradient(int i, float* out) const;
     void lead_gradient(ThreadPool& pool);
     Betas betas() const { return lattice_.on ? ON_LATTICE : SMOOTH; }
@@ -71,20 +63,14 @@ private:
     void adam(int i, float rate, float scale1, float scale2);
 
     std::shared_ptr<const Inputs> inputs_;
-    const int width_, height_, columns_;
+    const int width_, height_;
     int n_ = 0, steps_ = 0;
     bool stale_ = true;
     FitLattice lattice_;
     std::vector<int> order_;          // place here -> the caller's index; sorted by y, so that walks stay in cache
     std::vector<float> params_;       // [n, 8]
     std::vector<Moments> moments_;
-    std::vector<ColumnSplat> drawn_;
-    std::vector<Span> spans_;
-    ColumnBins bins_;
-    AlignedFloats parts_;             // [parts, 8] sums of one splat in one column
-    std::vector<Rows> part_rows_;     // [parts]
-    std::vector<AlignedFloats> scratch_;
-    std::vector<double> losses_;
+    ColumnFit<true> fit_;
     std::unique_ptr<Session> lead_;   // of the splats whose picture alone counts too; null: none
     std::vector<int> leading_;        // [lead] their places here, ascending
     std::vector<int> lead_place_;     // [n] the place there, -1: none
@@ -121,20 +107,17 @@ void Inputs::copy(const FitTarget& from) {
 }
 
 Session::Session(std::shared_ptr<const Inputs> inputs)
-    : inputs_(std::move(inputs)), width_(inputs_->width), height_(inputs_->height), columns_(inputs_->columns),
-      losses_(columns_) {}
+    : inputs_(std::move(inputs)), width_(inputs_->width), height_(inputs_->height),
+      fit_(width_, height_) {}
 
 void Session::set_splats(const float* splats, int n) {
     n_ = n;
     forget_moments();
     stale_ = true;
     lead_.reset();
-    order_.resize(n);
-    std::iota(order_.begin(), order_.end(), 0);
-    std::stable_sort(order_.begin(), order_.end(), [&](int i, int j) { return splats[8 * i + 1] < splats[8 * j + 1]; });
+    order_ = order_by_y(splats, n);
     params_.resize(std::size_t(n) * PARAMS);
-    drawn_.resize(n);
-    spans_.resize(n);
+    fit_.resize(n);
     for (int i = 0; i < n; ++i) {
         const float* from = splats + 8 * std::size_t(order_[i]);
         float* to = &params_[std::size_t(i) * PARAMS];
@@ -165,23 +148,19 @@ void Session::set_lead(const uint8_t* flags, float weight) {
     const std::size_t count = leading_.size();
     lead_->n_ = int(count);
     lead_->params_.resize(count * PARAMS);
-    lead_->drawn_.resize(count);
-    lead_->spans_.resize(count);
+    lead_->fit_.resize(lead_->n_);
 }
 
 // Gives the lead the splats as they are drawn here, and takes its gradient.
 void Session::lead_gradient(ThreadPool& pool) {
-    for (std::size_t k = 0; k < leading_.size(); ++k) {
-        lead_->drawn_[k] = drawn_[leading_[k]];
-        lead_->spans_[k] = spans_[leading_[k]];
-    }
+    for (std::size_t k = 0; k < leading_.size(); ++k) lead_->fit_.copy(int(k), fit_, leading_[k]);
     lead_->stale_ = false;
     lead_->gradient(pool);
 }
 
 void Session::forget_moments() {
     steps_ = 0;
-    moments_.assign(n_, Moments{});
+    moments_.assign(n_, {});
 }
 
 void Session::splats(float* out) const {
@@ -227,43 +206,20 @@ void Session::prepare_splat(int i) {
     std::copy_n(p + 5, 3, g.color);
     g.kind = 1;
     set_whitening(g, p[2], p[3], p[4]);
-    drawn_[i] = column_splat(g);
-    spans_[i] = touched_columns(g, width_, height_);
+    fit_.set(i, column_splat(g));
 }
 
 void Session::prepare(ThreadPool& pool) {
-    if (stale_) {
-        const int tasks = (n_ + SPLATS_A_TASK - 1) / SPLATS_A_TASK;
-        pool.parallel_for(tasks, [&](int task) {
-            for (int i = task * SPLATS_A_TASK; i < std::min((task + 1) * SPLATS_A_TASK, n_); ++i) prepare_splat(i);
-        });
-        stale_ = false;
-    }
-    bins_.build(spans_, columns_);
-    parts_.resize(std::size_t(bins_.parts()) * PARAMS);
-    part_rows_.resize(bins_.parts());
-    make_scratch(pool);
+    if (stale_) fit_.for_splats(pool, [&](int i) { prepare_splat(i); });
+    stale_ = false;
 }
 
-void Session::make_scratch(const ThreadPool& pool) {
-    while (int(scratch_.size()) < pool.threads()) scratch_.emplace_back(std::size_t(height_) * 4 * LANES);
-}
-
-void Session::draw(int column, float* planes) {
+void Session::background(int column, float* planes) const {
     const float* base = inputs_->base.data() + std::size_t(column) * height_ * 3 * LANES;
     for (int y = 0; y < height_; ++y) {
         float* p = planes + y * (4 * LANES);
         for (int c = 0; c < 3; ++c) store(p + c * LANES, load(base + (y * 3 + c) * LANES));
         store(p + 3 * LANES, splat(EPS_BASE));
-    }
-    const float x_first = float(column * LANES);
-    const vfloat x = x_first + lane_numbers();
-    for (int k = bins_.start(column); k < bins_.start(column + 1); ++k) {
-        const int i = bins_.list()[k];
-        const ColumnSplat& s = drawn_[i];
-        const Rows rows = rows_in_column(s, x_first, x_first + float(LANES - 1), 0, height_);
-        part_rows_[bins_.part(i, column)] = rows;
-        draw_in_column<true>(s, x - s.g.x, rows, planes);
     }
 }
 
@@ -299,56 +255,18 @@ template <bool weighted> double Session::residual_rows(int column, float* planes
     return 0.5 * total;
 }
 
-// With e = w (E . color - E . I): the sums over a column of w E (three), e dx, e dy, e dx^2, e dx dy, e dy^2.
-void Session::part_sums(const ColumnSplat& s, int column, Rows rows, const float* planes, float* out) const {
-    const vfloat dx = float(column * LANES) - s.g.x + lane_numbers();
-    const vfloat c0 = splat(s.g.color[0]), c1 = splat(s.g.color[1]), c2 = splat(s.g.color[2]);
-    vfloat w0{}, w1{}, w2{}, e0{}, e1{}, e2{};
-    vfloat dy = splat(float(rows.y0) - s.g.y);
-    walk_column(s, dx, rows.y0, rows.y1, [&](int y, vfloat w) {
-        const float* p = planes + y * (4 * LANES);
-        const vfloat p0 = load(p), p1 = load(p + LANES), p2 = load(p + 2 * LANES);
-        const vfloat e = w * (p0 * c0 + p1 * c1 + p2 * c2 - load(p + 3 * LANES));
-        w0 += w * p0;
-        w1 += w * p1;
-        w2 += w * p2;
-        const vfloat ey = e * dy;
-        e0 += e;
-        e1 += ey;
-        e2 += ey * dy;
-        dy += 1.f;
-    });
-    const vfloat sums[PARAMS] = {w0, w1, w2, e0 * dx, e1, e0 * dx * dx, e1 * dx, e2};
-    sum_eight(sums, out);
-}
-
-void Session::splat_sums(int column, const float* planes) {
-    for (int k = bins_.start(column); k < bins_.start(column + 1); ++k) {
-        const int i = bins_.list()[k];
-        const int part = bins_.part(i, column);
-        part_sums(drawn_[i], column, part_rows_[part], planes, parts_.data() + std::size_t(part) * PARAMS);
-    }
-}
-
 double Session::gradient(ThreadPool& pool) {
     prepare(pool);
-    pool.parallel_for(columns_, [&](int column, int worker) {
-        float* planes = scratch_[worker].data();
-        draw(column, planes);
-        losses_[column] = residual(column, planes);
-        splat_sums(column, planes);
-    });
-    return std::accumulate(losses_.begin(), losses_.end(), 0.0);
+    return fit_.sum(pool, [&](int column, float* planes) { background(column, planes); },
+                    [&](int column, float* planes) { return residual(column, planes); });
 }
 
 // d w / d u = -u w and so on, with u = a dx + b dy, v = c dy.
 void Session::splat_gradient(int i, float* out) const {
-    float t[PARAMS] = {};
-    for (int k = spans_[i].x0; k < spans_[i].x1; ++k) {
-        const float* part = parts_.data() + std::size_t(bins_.part(i, k)) * PARAMS;
-        for (int j = 0; j < PARAMS; ++j) t[j] += part[j];
-    }
-    const float a = drawn_[i].g.a, b = drawn_[i].g.b, c = drawn_[i].g.c;
+    const Totals totals = fit_.totals(i);
+    const float(&t)[PARAMS] = totals.of;
+    const SplatGeometry& g = fit_.geometry(i);
+    const float a = g.a, b = g.b, c = g.c;
     const float eu = a * t[3] + b * t[4];
     out[0] = a * eu;
     out[1] = b * eu + c * c * t[4];
@@ -361,7 +279,7 @@ void Session::splat_gradient(int i, float* out) const {
 }
 
 void Session::gradients(float* out) const {
-    for (int i = 0; i < n_; ++i) splat_gradient(i, out + 8 * std::size_t(order_[i]));
+    for (int i = 0; i < n_; ++i) splat_gradient(i, out + std::size_t(order_[i]) * PARAMS);
 }
 
 void Session::adam(int i, float rate, float scale1, float scale2) {
@@ -397,12 +315,9 @@ double Session::step(float rate, ThreadPool& pool) {
     ++steps_;
     const float scale1 = 1.f / (1.f - std::pow(betas().first, float(steps_)));
     const float scale2 = 1.f / (1.f - std::pow(betas().second, float(steps_)));
-    const int tasks = (n_ + SPLATS_A_TASK - 1) / SPLATS_A_TASK;
-    pool.parallel_for(tasks, [&](int task) {
-        for (int i = task * SPLATS_A_TASK; i < std::min((task + 1) * SPLATS_A_TASK, n_); ++i) {
-            adam(i, rate, scale1, scale2);
-            prepare_splat(i);
-        }
+    fit_.for_splats(pool, [&](int i) {
+        adam(i, rate, scale1, scale2);
+        prepare_splat(i);
     });
     return loss;
 }
@@ -410,9 +325,7 @@ double Session::step(float rate, ThreadPool& pool) {
 void Session::picture(float* out, ThreadPool& pool) {
     prepare(pool);
     const std::size_t area = std::size_t(width_) * height_;
-    pool.parallel_for(columns_, [&](int column, int worker) {
-        float* planes = scratch_[worker].data();
-        draw(column, planes);
+    const auto take = [&](int column, const float* planes) {
         const int lanes = std::min(LANES, width_ - column * LANES);
         for (int y = 0; y < height_; ++y) {
             const float* p = planes + y * (4 * LANES);
@@ -421,7 +334,8 @@ void Session::picture(float* out, ThreadPool& pool) {
                     out[c * area + std::size_t(y) * width_ + column * LANES + lane] =
                         p[c * LANES + lane] / p[3 * LANES + lane];
         }
-    });
+    };
+    fit_.draw(pool, [&](int column, float* planes) { background(column, planes); }, take);
 }
 
 std::unique_ptr<FitSession> make(const FitTarget& target) {

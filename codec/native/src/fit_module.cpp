@@ -1,23 +1,21 @@
 // Python bindings of the fit.
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/unique_ptr.h>
 
 #include <array>
-#include <cmath>
 #include <optional>
 
 #include "arrays.hpp"
 #include "fit.hpp"
+#include "fit_calls.hpp"
 
 namespace {
 
-// A session and the pool it works on; calls on one object must not overlap.
-class Fit {
+class Fit : public FitCalls<FitSession> {
 public:
     Fit(ArrayIn<float, 3> target, ArrayIn<float, 3> base, std::optional<ArrayIn<float, 2>> weight,
         std::array<float, 3> channel_weights, int threads)
-        : pool_(shared_pool(threads)), height_(target.shape(1)), width_(target.shape(2)) {
+        : FitCalls(threads), height_(target.shape(1)), width_(target.shape(2)) {
         require(target.shape(0) == 3 && width_ > 0 && height_ > 0, "target: expected [3, height, width]");
         require(base.shape(0) == 3 && base.shape(1) == height_ && base.shape(2) == width_,
                 "base: expected the target's shape");
@@ -27,11 +25,6 @@ public:
                             {channel_weights[0], channel_weights[1], channel_weights[2]}};
         nb::gil_scoped_release release;
         session_ = select_fit_kernels().make(fit);
-    }
-
-    void set_splats(ArrayIn<float, 2> splats) {
-        require(splats.shape(1) == 8, "splats: expected [N, 8], got [.., " + std::to_string(splats.shape(1)) + "]");
-        session_->set_splats(splats.data(), int(splats.shape(0)));
     }
 
     void set_lattice(std::optional<std::array<float, 9>> steps) {
@@ -54,37 +47,6 @@ public:
         session_->set_lead(flags.data(), weight);
     }
 
-    double step(float rate) {
-        nb::gil_scoped_release release;
-        return session_->step(rate, pool_);
-    }
-
-    double run(int iterations, float rate) {
-        require(iterations >= 0, "iterations: expected 0 or more");
-        nb::gil_scoped_release release;
-        double loss = 0;
-        for (int k = 0; k < iterations; ++k)
-            loss = session_->step(rate * 0.5f * (1.f + float(std::cos(M_PI * k / iterations))), pool_);
-        return loss;
-    }
-
-    double gradient() {
-        nb::gil_scoped_release release;
-        return session_->gradient(pool_);
-    }
-
-    ArrayOut<float, 2> gradients() const {
-        auto out = new_array<float, 2>({std::size_t(session_->size()), 8});
-        session_->gradients(out.data());
-        return out;
-    }
-
-    ArrayOut<float, 2> splats() const {
-        auto out = new_array<float, 2>({std::size_t(session_->size()), 8});
-        session_->splats(out.data());
-        return out;
-    }
-
     ArrayOut<float, 3> picture() {
         auto out = new_array<float, 3>({3, height_, width_});
         nb::gil_scoped_release release;
@@ -93,19 +55,17 @@ public:
     }
 
 private:
-    ThreadPool& pool_;
     std::size_t height_, width_;
-    std::unique_ptr<FitSession> session_;
 };
 
 }  // namespace
 
 void register_fit(nb::module_& m) {
     using namespace nb::literals;
-    nb::class_<Fit>(m, "Fit",
-                    "Adam on normalised splats against one picture. Splats are float32 [N, 8]: x, y px, log-scale, e1, "
-                    "e2, Y, Cb, Cr in natural units. Calls on one object must not overlap.")
-        .def(nb::init<ArrayIn<float, 3>, ArrayIn<float, 3>, std::optional<ArrayIn<float, 2>>, std::array<float, 3>, int>(),
+    nb::class_<Fit> fit(m, "Fit",
+                        "Adam on normalised splats against one picture. Splats are float32 [N, 8]: x, y px, log-scale, e1, "
+                        "e2, Y, Cb, Cr in natural units. Calls on one object must not overlap.");
+    fit.def(nb::init<ArrayIn<float, 3>, ArrayIn<float, 3>, std::optional<ArrayIn<float, 2>>, std::array<float, 3>, int>(),
              "target"_a, "base"_a, "weight"_a.none(), "channel_weights"_a, "threads"_a)
         .def("set_splats", &Fit::set_splats, "splats"_a, "Start from these splats, with Adam's moments forgotten.")
         .def("set_lattice", &Fit::set_lattice, "steps"_a.none(),
@@ -113,11 +73,7 @@ void register_fit(nb::module_& m) {
              "Adam's moments are forgotten.")
         .def("set_lead", &Fit::set_lead, "flags"_a, "weight"_a,
              "From now on the picture of the flagged splats alone counts too, weight times as much; set_splats() ends it.")
-        .def("step", &Fit::step, "rate"_a, "One iteration; returns the loss before it.")
-        .def("run", &Fit::run, "iterations"_a, "rate"_a,
-             "Iterations with a cosine schedule from rate to 0; returns the loss before the last.")
-        .def("gradient", &Fit::gradient, "The loss; gradients() then gives its gradients.")
-        .def("gradients", &Fit::gradients, "Gradients [N, 8] of the last pass by x, y, a, b, c, Y, Cb, Cr.")
-        .def("splats", &Fit::splats, "The splats now, in the order they were given.")
+        .def("gradients", &Fit::gradients, "The loss and its gradients [N, 8] by x, y, a, b, c, Y, Cb, Cr.")
         .def("picture", &Fit::picture, "The splats drawn: float32 [3, H, W].");
+    define_fit_calls(fit);
 }

@@ -4,11 +4,10 @@
 #include <memory>
 
 #include "dispatch.hpp"
-#include "thread_pool.hpp"
+#include "fit_session.hpp"
 
 // Splats are rows of 8 floats: x, y px, ln p, k, ln r, Y, Cb, Cr. U = [[p, k p], [0, r]] px is the upper Cholesky factor
 // of the covariance U U^T; the picture is the sum of exp(-q/2) * colour over the splats with q < 9, on black.
-constexpr int GSVC_PARAMS = 8;
 
 struct GsvcTarget {
     int width, height;    // px
@@ -24,17 +23,11 @@ struct GsvcAdam { float mean, shape, color, beta1, beta2; };
 struct GsvcLattice { bool on = false; float mean, shape, luma, chroma, bias, calm; };
 
 // The loss is the sum over pixels of sum_c channel_weight_c * (picture_c - target_c)^2 / 2.
-class GsvcSession {
+// set_splats() forgets lattice and anchors, too.
+class GsvcSession : public SplatFit {
 public:
-    virtual ~GsvcSession() = default;
-    virtual void set_splats(const float* splats, int n) = 0;  // and forgets Adam's moments, lattice and anchors
-    virtual void splats(float* out) const = 0;                // as they are
-    virtual void drawn(float* out) const = 0;                 // as they are drawn
-    virtual int size() const = 0;
+    virtual void drawn(float* out) const = 0;  // the splats as they are drawn
     virtual void set_lattice(const GsvcLattice& lattice, const float* anchors) = 0;  // [n, 8]; forgets moments
-    virtual double gradient(ThreadPool& pool) = 0;  // returns the loss
-    virtual void gradients(float* out) const = 0;   // [n, 8] of the last gradient()
-    virtual double step(float rate, ThreadPool& pool) = 0;  // returns the loss before it
 };
 
 struct GsvcKernels {

@@ -1,24 +1,20 @@
 // The gsvc baseline's kernels: additive splats drawn column by column, the loss, its gradient and Adam in one pass over
-// the picture. What a splat gets from its columns is summed in a fixed order, so threads do not change a bit.
+// the picture (column_fit.hpp).
 #include "gsvc.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
 #include "aligned.hpp"
-#include "column.hpp"
+#include "column_fit.hpp"
 
 namespace ISA_NAMESPACE {
 namespace {
 
-constexpr int PARAMS = GSVC_PARAMS;
+constexpr int PARAMS = FIT_PARAMS;
 constexpr float TINY = 1e-12f;
 constexpr float LOW_LOG = -0.9f, HIGH_LOG = 4.6f, MAX_SHEAR = 4.f;  // of ln p and ln r, of k
 constexpr float MARGIN = 16.f;                                     // px that a mean may leave the picture
-constexpr int SPLATS_A_TASK = 256;
-
-struct Moments { float m[PARAMS], v[PARAMS]; };
 
 ColumnSplat column_splat_of(const float* p) {
     SplatGeometry g;
@@ -31,34 +27,12 @@ ColumnSplat column_splat_of(const float* p) {
     return column_splat(g);
 }
 
-void draw_column(const std::vector<ColumnSplat>& splats, const ColumnBins& bins, int column, int height, float* planes,
-                 Rows* part_rows) {
-    std::fill_n(planes, std::size_t(height) * 4 * LANES, 0.f);
-    const float x_first = float(column * LANES);
-    const vfloat x = x_first + lane_numbers();
-    for (int k = bins.start(column); k < bins.start(column + 1); ++k) {
-        const int i = bins.list()[k];
-        const Rows rows = rows_in_column(splats[i], x_first, x_first + float(LANES - 1), 0, height);
-        if (part_rows) part_rows[bins.part(i, column)] = rows;
-        draw_in_column<false>(splats[i], x - splats[i].g.x, rows, planes);
-    }
-}
-
 void render(const float* splats, int n, int width, int height, float* out, ThreadPool& pool) {
-    const int columns = (width + LANES - 1) / LANES;
-    std::vector<ColumnSplat> drawn(n);
-    std::vector<Span> spans(n);
-    for (int i = 0; i < n; ++i) {
-        drawn[i] = column_splat_of(splats + std::size_t(i) * PARAMS);
-        spans[i] = touched_columns(drawn[i].g, width, height);
-    }
-    ColumnBins bins;
-    bins.build(spans, columns);
-    std::vector<AlignedFloats> scratch;
-    for (int worker = 0; worker < pool.threads(); ++worker) scratch.emplace_back(std::size_t(height) * 4 * LANES);
-    pool.parallel_for(columns, [&](int column, int worker) {
-        float* planes = scratch[worker].data();
-        draw_column(drawn, bins, column, height, planes, nullptr);
+    ColumnFit<false> picture(width, height);
+    picture.resize(n);
+    for (int i = 0; i < n; ++i) picture.set(i, column_splat_of(splats + std::size_t(i) * PARAMS));
+    const auto black = [&](int, float* planes) { std::fill_n(planes, std::size_t(height) * 4 * LANES, 0.f); };
+    picture.draw(pool, black, [&](int column, const float* planes) {
         const int lanes = std::min(LANES, width - column * LANES);
         for (int c = 0; c < 3; ++c)
             for (int y = 0; y < height; ++y)
@@ -80,16 +54,14 @@ public:
     double step(float rate, ThreadPool& pool) override;
 
 private:
-    template <class Body> void for_splats(ThreadPool& pool, Body body) const;
     void round_to_lattice(int i, float* params) const;
     void prepare(ThreadPool& pool);
     void prepare_splat(int i);
     double residual(int column, float* planes) const;
-    void part_sums(const ColumnSplat& s, int column, Rows rows, const float* planes, float* out) const;
     void splat_gradient(int i, float* out) const;
     void adam(int i, float rate, float scale1, float scale2);
 
-    int width_, height_, columns_, n_ = 0, steps_ = 0;
+    int width_, height_, n_ = 0, steps_ = 0;
     float channel_weights_[3];
     GsvcAdam adam_;
     bool stale_ = true;
@@ -99,23 +71,16 @@ private:
     std::vector<int> order_;          // place here -> the caller's index; sorted by y, so that walks stay in cache
     std::vector<float> params_, anchors_;  // [n, 8]
     std::vector<Moments> moments_;
-    std::vector<ColumnSplat> drawn_;
-    std::vector<Span> spans_;
-    ColumnBins bins_;
-    AlignedFloats parts_;             // [parts, 8] sums of one splat in one column
-    std::vector<Rows> part_rows_;     // [parts]
-    std::vector<AlignedFloats> scratch_;
-    std::vector<double> losses_;
+    ColumnFit<false> fit_;
 };
 
 Session::Session(const GsvcTarget& target, const GsvcAdam& adam)
-    : width_(target.width), height_(target.height), columns_((target.width + LANES - 1) / LANES), adam_(adam),
-      losses_(columns_) {
+    : width_(target.width), height_(target.height), adam_(adam), fit_(width_, height_) {
     std::copy_n(target.channel_weights, 3, channel_weights_);
     const std::size_t area = std::size_t(width_) * height_;
-    target_.resize(std::size_t(columns_) * height_ * 3 * LANES);
+    target_.resize(std::size_t(fit_.columns()) * height_ * 3 * LANES);
     float* to = target_.data();
-    for (int column = 0; column < columns_; ++column)
+    for (int column = 0; column < fit_.columns(); ++column)
         for (int y = 0; y < height_; ++y)
             for (int c = 0; c < 3; ++c)
                 for (int lane = 0; lane < LANES; ++lane) {
@@ -126,15 +91,11 @@ Session::Session(const GsvcTarget& target, const GsvcAdam& adam)
 
 void Session::set_splats(const float* splats, int n) {
     n_ = n;
-    order_.resize(n);
-    std::iota(order_.begin(), order_.end(), 0);
-    const auto y_of = [&](int i) { return splats[std::size_t(i) * PARAMS + 1]; };
-    std::stable_sort(order_.begin(), order_.end(), [&](int i, int j) { return y_of(i) < y_of(j); });
+    order_ = order_by_y(splats, n);
     params_.resize(std::size_t(n) * PARAMS);
     for (int i = 0; i < n; ++i)
         std::copy_n(splats + std::size_t(order_[i]) * PARAMS, PARAMS, &params_[std::size_t(i) * PARAMS]);
-    drawn_.resize(n);
-    spans_.resize(n);
+    fit_.resize(n);
     set_lattice(GsvcLattice{false, 1.f, 1.f, 1.f, 1.f, 0.5f, 0.f}, nullptr);
 }
 
@@ -148,7 +109,7 @@ void Session::set_lattice(const GsvcLattice& lattice, const float* anchors) {
     }
     steps_ = 0;
     stale_ = true;
-    moments_.assign(n_, Moments{});
+    moments_.assign(n_, {});
     anchors_.assign(std::size_t(n_) * PARAMS, 0.f);
     if (anchors)
         for (int i = 0; i < n_; ++i)
@@ -181,23 +142,12 @@ void Session::prepare_splat(int i) {
     float p[PARAMS];
     std::copy_n(&params_[std::size_t(i) * PARAMS], PARAMS, p);
     round_to_lattice(i, p);
-    drawn_[i] = column_splat_of(p);
-    spans_[i] = touched_columns(drawn_[i].g, width_, height_);
-}
-
-template <class Body> void Session::for_splats(ThreadPool& pool, Body body) const {
-    pool.parallel_for((n_ + SPLATS_A_TASK - 1) / SPLATS_A_TASK, [&](int task) {
-        for (int i = task * SPLATS_A_TASK; i < std::min((task + 1) * SPLATS_A_TASK, n_); ++i) body(i);
-    });
+    fit_.set(i, column_splat_of(p));
 }
 
 void Session::prepare(ThreadPool& pool) {
-    if (stale_) for_splats(pool, [&](int i) { prepare_splat(i); });
+    if (stale_) fit_.for_splats(pool, [&](int i) { prepare_splat(i); });
     stale_ = false;
-    bins_.build(spans_, columns_);
-    parts_.resize(std::size_t(bins_.parts()) * PARAMS);
-    part_rows_.resize(bins_.parts());
-    while (int(scratch_.size()) < pool.threads()) scratch_.emplace_back(std::size_t(height_) * 4 * LANES);
 }
 
 // Turns the picture into dL/dI. Returns the loss.
@@ -220,51 +170,18 @@ double Session::residual(int column, float* planes) const {
     return 0.5 * total;
 }
 
-// With e = w (E . color): the sums over a column of w E (three), e dx, e dy, e dx^2, e dx dy, e dy^2.
-void Session::part_sums(const ColumnSplat& s, int column, Rows rows, const float* planes, float* out) const {
-    const vfloat dx = float(column * LANES) - s.g.x + lane_numbers();
-    const vfloat c0 = splat(s.g.color[0]), c1 = splat(s.g.color[1]), c2 = splat(s.g.color[2]);
-    vfloat w0{}, w1{}, w2{}, e0{}, e1{}, e2{};
-    vfloat dy = splat(float(rows.y0) - s.g.y);
-    walk_column(s, dx, rows.y0, rows.y1, [&](int y, vfloat w) {
-        const float* p = planes + y * (4 * LANES);
-        const vfloat p0 = load(p), p1 = load(p + LANES), p2 = load(p + 2 * LANES);
-        const vfloat e = w * (p0 * c0 + p1 * c1 + p2 * c2);
-        w0 += w * p0;
-        w1 += w * p1;
-        w2 += w * p2;
-        const vfloat ey = e * dy;
-        e0 += e;
-        e1 += ey;
-        e2 += ey * dy;
-        dy += 1.f;
-    });
-    const vfloat sums[PARAMS] = {w0, w1, w2, e0 * dx, e1, e0 * dx * dx, e1 * dx, e2};
-    sum_eight(sums, out);
-}
-
 double Session::gradient(ThreadPool& pool) {
     prepare(pool);
-    pool.parallel_for(columns_, [&](int column, int worker) {
-        float* planes = scratch_[worker].data();
-        draw_column(drawn_, bins_, column, height_, planes, part_rows_.data());
-        losses_[column] = residual(column, planes);
-        for (int k = bins_.start(column); k < bins_.start(column + 1); ++k) {
-            const int i = bins_.list()[k], part = bins_.part(i, column);
-            part_sums(drawn_[i], column, part_rows_[part], planes, parts_.data() + std::size_t(part) * PARAMS);
-        }
-    });
-    return std::accumulate(losses_.begin(), losses_.end(), 0.0);
+    return fit_.sum(pool, [&](int, float* planes) { std::fill_n(planes, std::size_t(height_) * 4 * LANES, 0.f); },
+                    [&](int column, float* planes) { return residual(column, planes); });
 }
 
 // d w / d u = -u w and so on, with u = a dx + b dy, v = c dy, a = exp(-ln p), c = exp(-ln r), b = -k c.
 void Session::splat_gradient(int i, float* out) const {
-    float t[PARAMS] = {};
-    for (int k = spans_[i].x0; k < spans_[i].x1; ++k) {
-        const float* part = parts_.data() + std::size_t(bins_.part(i, k)) * PARAMS;
-        for (int j = 0; j < PARAMS; ++j) t[j] += part[j];
-    }
-    const float a = drawn_[i].g.a, b = drawn_[i].g.b, c = drawn_[i].g.c;
+    const Totals totals = fit_.totals(i);
+    const float(&t)[PARAMS] = totals.of;
+    const SplatGeometry& g = fit_.geometry(i);
+    const float a = g.a, b = g.b, c = g.c;
     const float eu = a * t[3] + b * t[4];
     const float by_a = -(a * t[5] + b * t[6]), by_b = -(a * t[6] + b * t[7]), by_c = -c * t[7];
     out[0] = a * eu;
@@ -305,7 +222,7 @@ double Session::step(float rate, ThreadPool& pool) {
     ++steps_;
     const float scale1 = 1.f / (1.f - std::pow(adam_.beta1, float(steps_)));
     const float scale2 = 1.f / (1.f - std::pow(adam_.beta2, float(steps_)));
-    for_splats(pool, [&](int i) {
+    fit_.for_splats(pool, [&](int i) {
         adam(i, rate, scale1, scale2);
         prepare_splat(i);
     });

@@ -1,37 +1,25 @@
 // Python bindings of the gsvc baseline's kernels.
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/unique_ptr.h>
 
 #include <array>
-#include <cmath>
 #include <optional>
 
 #include "arrays.hpp"
+#include "fit_calls.hpp"
 #include "gsvc.hpp"
 
 namespace {
 
-void require_rows(const ArrayIn<float, 2>& splats, const char* name) {
-    require(splats.shape(1) == GSVC_PARAMS,
-            std::string(name) + ": expected [N, 8], got [.., " + std::to_string(splats.shape(1)) + "]");
-}
-
-// A session and the pool it works on; calls on one object must not overlap.
-class GsvcFit {
+class GsvcFit : public FitCalls<GsvcSession> {
 public:
     GsvcFit(ArrayIn<float, 3> target, std::array<float, 3> channel_weights, std::array<float, 5> adam, int threads)
-        : pool_(shared_pool(threads)) {
+        : FitCalls(threads) {
         require(target.shape(0) == 3 && target.shape(1) > 0 && target.shape(2) > 0, "target: expected [3, height, width]");
         const GsvcTarget job{int(target.shape(2)), int(target.shape(1)), target.data(),
                              {channel_weights[0], channel_weights[1], channel_weights[2]}};
         nb::gil_scoped_release release;
         session_ = select_gsvc_kernels().make(job, {adam[0], adam[1], adam[2], adam[3], adam[4]});
-    }
-
-    void set_splats(ArrayIn<float, 2> splats) {
-        require_rows(splats, "splats");
-        session_->set_splats(splats.data(), int(splats.shape(0)));
     }
 
     void set_lattice(std::optional<std::array<float, 6>> steps, std::optional<ArrayIn<float, 2>> anchors) {
@@ -46,35 +34,6 @@ public:
         }
         session_->set_lattice(lattice, anchors ? anchors->data() : nullptr);
     }
-
-    double step(float rate) {
-        nb::gil_scoped_release release;
-        return session_->step(rate, pool_);
-    }
-
-    double run(int iterations, float rate) {
-        require(iterations >= 0, "iterations: expected 0 or more");
-        nb::gil_scoped_release release;
-        double loss = 0;
-        for (int k = 0; k < iterations; ++k)
-            loss = session_->step(rate * 0.5f * (1.f + float(std::cos(M_PI * k / iterations))), pool_);
-        return loss;
-    }
-
-    double gradient() {
-        nb::gil_scoped_release release;
-        return session_->gradient(pool_);
-    }
-
-    template <void (GsvcSession::*fill)(float*) const> ArrayOut<float, 2> rows() const {
-        auto out = new_array<float, 2>({std::size_t(session_->size()), GSVC_PARAMS});
-        (*session_.*fill)(out.data());
-        return out;
-    }
-
-private:
-    ThreadPool& pool_;
-    std::unique_ptr<GsvcSession> session_;
 };
 
 ArrayOut<float, 3> render(ArrayIn<float, 2> splats, int width, int height, int threads) {
@@ -93,24 +52,20 @@ ArrayOut<float, 3> render(ArrayIn<float, 2> splats, int width, int height, int t
 
 void register_gsvc(nb::module_& m) {
     using namespace nb::literals;
-    nb::class_<GsvcFit>(m, "GsvcFit",
-                        "Adam on additive splats against one picture. Splats are float32 [N, 8]: x, y px, ln p, k, ln r, "
-                        "Y, Cb, Cr. Calls on one object must not overlap.")
-        .def(nb::init<ArrayIn<float, 3>, std::array<float, 3>, std::array<float, 5>, int>(), "target"_a,
-             "channel_weights"_a, "adam"_a, "threads"_a,
-             "adam: steps of means, shapes and colours at rate 1, and two memories.")
+    nb::class_<GsvcFit> fit(m, "GsvcFit",
+                            "Adam on additive splats against one picture. Splats are float32 [N, 8]: x, y px, ln p, k, ln r, "
+                            "Y, Cb, Cr. Calls on one object must not overlap.");
+    fit.def(nb::init<ArrayIn<float, 3>, std::array<float, 3>, std::array<float, 5>, int>(), "target"_a,
+            "channel_weights"_a, "adam"_a, "threads"_a,
+            "adam: steps of means, shapes and colours at rate 1, and two memories.")
         .def("set_splats", &GsvcFit::set_splats, "splats"_a,
              "Start from these splats, with Adam's moments and the lattice forgotten.")
         .def("set_lattice", &GsvcFit::set_lattice, "steps"_a.none(), "anchors"_a.none(),
              "Draw splats rounded to steps (mean, shape, luma, chroma; then bias and calm) from anchors [N, 8], or as "
              "they are. Adam's moments are forgotten.")
-        .def("step", &GsvcFit::step, "rate"_a, "One iteration; returns the loss before it.")
-        .def("run", &GsvcFit::run, "iterations"_a, "rate"_a,
-             "Iterations with a cosine schedule from rate to 0; returns the loss before the last.")
-        .def("gradient", &GsvcFit::gradient, "The loss; gradients() then gives its gradients.")
-        .def("gradients", &GsvcFit::rows<&GsvcSession::gradients>, "Gradients [N, 8] of the last pass.")
-        .def("splats", &GsvcFit::rows<&GsvcSession::splats>, "The splats now, in the order they were given.")
+        .def("gradients", &GsvcFit::gradients, "The loss and its gradients [N, 8].")
         .def("drawn", &GsvcFit::rows<&GsvcSession::drawn>, "The splats as they are drawn, on the lattice.");
+    define_fit_calls(fit);
     m.def("gsvc_render", &render, "splats"_a, "width"_a, "height"_a, "threads"_a,
           "Picture of additive splats [N, 8] on black: float32 [3, H, W], Y, Cb, Cr in 1/255, not clipped.");
 }
