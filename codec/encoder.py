@@ -233,10 +233,11 @@ class Encoder:
         state.frame_number = number - 1
         apply_frame(state, parse_frame(parts, epoch))
         self.last_changed = np.full(epoch.slots, number, np.int64)
-        self._adopt(state)
         if len(pool):
-            self._engine = GrowingEngine(epoch, config.threads, fitter, pool, len(commands.splats))
-            self._engine.load(state)
+            lead, errors = len(commands.splats), fitter.lead_errors()
+            self._adopt(state, GrowingEngine(epoch, config.threads, pool, lead, errors, config.max_splats))
+        else:
+            self._adopt(state)
         stages["pack"] = (time.perf_counter() - started) * 1000
         record = pack_epoch(epoch)
         self._frames_since_key = 0
@@ -295,7 +296,8 @@ class Encoder:
                 engine.load(before)
                 self.state = before
                 return replace(self._frame("skip", (), None, 0), work=done)
-        self._go_on_growing(engine, state)
+        if isinstance(engine, GrowingEngine):
+            engine.settle(state)
         engine.follow_tables(parse_header(parts[0]).table_set)
         self.last_changed[np.any(before.splats != state.splats, axis=1)] = state.frame_number
         self._note_p(figures)
@@ -314,7 +316,7 @@ class Encoder:
         """Bring engine and state nearer to the target; return what that took and the parts of the frame."""
         assert plan.work is not None
         assert self._engine is not None
-        self._grown_bits = None
+        growing = isinstance(self._engine, GrowingEngine) and not self._engine.has_grown
         commands, figures = self._engine.encode(flows, lambda_map, plan)
         stages.update(figures.stages_ms)
         started = time.perf_counter()
@@ -325,7 +327,8 @@ class Encoder:
             self._engine.load(before)
             commands, figures = self._engine.encode([], lambda_map, _without_cells(plan))
             parts = self._pack_p(before, commands, plan.work.hashed)
-        if isinstance(self._engine, GrowingEngine):
+        self._grown_bits = None
+        if isinstance(self._engine, GrowingEngine) and growing:
             self._grown_bits = self._engine.bits_of(commands)
             self._other_bits = max(8 * sum(map(len, parts)) - self._grown_bits, 0.0)
         stages["pack"] = (time.perf_counter() - started) * 1000
@@ -354,14 +357,6 @@ class Encoder:
                 return parts
             if not isinstance(engine, GrowingEngine) or not engine.hold_back(commands):
                 return parts
-
-    def _go_on_growing(self, engine: PFrameEngine, state: SplatState) -> None:
-        """Make a growing engine ready for the next frame, or put a plain one in its place when all has come."""
-        if isinstance(engine, GrowingEngine):
-            if engine.has_grown:
-                self._adopt(state)
-            else:
-                engine.load(state)
 
     def _flows(self, luma: npt.NDArray[np.uint8]) -> list[FloatArray]:
         """Return the flows offered to the cells: from the state's picture and from the last source if there is one."""
@@ -442,8 +437,8 @@ class Encoder:
         held = self._sent.held
         return EncodedFrame(epoch, number, kind, parts, record, stats, hash16, midpoint=midpoint, held=held)
 
-    def _adopt(self, state: SplatState) -> None:
-        """Make a state the present one and load the engine with it."""
+    def _adopt(self, state: SplatState, engine: PFrameEngine | None = None) -> None:
+        """Make a state the present one and load an engine with it, a plain one unless another is given."""
         epoch = state.epoch
         if (epoch.width_px, epoch.height_px) != (self._config.width_px, self._config.height_px):
             raise ConfigError(
@@ -452,7 +447,7 @@ class Encoder:
             )
         self.state = state
         table_set = 0 if self._engine is None else self._engine.table_set
-        self._engine = PFrameEngine(epoch, self._config.threads, table_set)
+        self._engine = engine or PFrameEngine(epoch, self._config.threads, table_set)
         self._engine.load(state)
 
 

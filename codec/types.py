@@ -275,11 +275,8 @@ class FrameWork:
     """What bounded the work of one P-frame: the same again gives the same bytes, whatever the clock says."""
 
     units: int = 0  # to spend; 0: no limit
-    prices: tuple[int, int, int] = (
-        1,
-        1,
-        1,
-    )  # units of a step of the engine in cells, sweeps and births, each at least 1
+    prices: tuple[int, int, int, int] = (1, 1, 1, 1)
+    # units of a step of the engine in cells, sweeps and births, and of one sweep of a new splat, each at least 1
     cut: int = -1  # job from which on the clock kept all others from starting, -1: it did not
     hashed: bool = False  # the frame carries the state's hash
 

@@ -21,7 +21,7 @@ from codec.types import EncodedFrame, FrameWork
 
 __all__ = ["WorkReader", "WorkRun", "WorkWriter", "open_work"]
 
-_VERSION = 1
+_VERSION = 2
 _FREE = frozenset({"latency_ms"})  # options that may differ: they act through the work alone
 _MOST = 1 << 60
 
@@ -167,13 +167,13 @@ def _picture(where: str, line: Line) -> tuple[str, FrameWork | None]:
     if kind != "p" and "units" not in line:
         return kind, None
     prices, hashed = line.get("prices"), line.get("hashed")
-    if not isinstance(prices, list) or len(prices) != 3:
-        raise WorkFileError(f"{where}: expected three prices, got {prices!r}")
+    if not isinstance(prices, list) or len(prices) != 4:
+        raise WorkFileError(f"{where}: expected four prices, got {prices!r}")
     if not isinstance(hashed, bool):
         raise WorkFileError(f"{where}: hashed: expected true or false, got {hashed!r}")
-    cells, sweeps, births = (_whole(where, "prices", price, 1, 1 << 30) for price in prices)
+    cells, sweeps, births, growth = (_whole(where, "prices", price, 1, 1 << 30) for price in prices)
     units, cut = _whole(where, "units", line.get("units"), 0, _MOST), _whole(where, "cut", line.get("cut"), -1, _MOST)
-    return kind, FrameWork(units, (cells, sweeps, births), cut, hashed)
+    return kind, FrameWork(units, (cells, sweeps, births, growth), cut, hashed)
 
 
 def _whole(where: str, name: str, value: object, low: int, high: int) -> int:

@@ -13,7 +13,8 @@ from codec.native import _native
 from codec.placement import place
 from codec.quantize import KEY_BASE_STEPS, dequantize_splats, quantize_base, quantize_key
 from codec.render import render
-from codec.types import KIND_NORMALISED, BoolArray, EpochRecord, FloatArray, IntArray, KeyCommands, SplatSet, SplatState
+from codec.slots import KEY_CELL_PX
+from codec.types import KIND_NORMALISED, EpochRecord, FloatArray, IntArray, KeyCommands, SplatSet, SplatState
 
 __all__ = ["SLOW_PLAN", "START_PLAN", "KeyFrameFit", "KeyPlan", "base_means"]
 
@@ -25,7 +26,7 @@ _LEAST_SPLATS = 24
 _LEAD_SPLATS = 250  # of a start whose picture alone counts too: so many fit into part 0 with the base
 _SPLATS_A_LEAD = 6  # others for each splat of the lead, at least
 _LEAST_WITH_LEAD = 700  # splats at the start: those of smaller frames fit into a part or two
-_FREE, _LEAD, _KNOWN, _PENDING = 0, 1, 2, 3  # roles of splats, see engine_key.hpp
+_LEAD, _PENDING = 1, 3  # roles of splats, see engine_key.hpp
 _RATE, _RATE_LATE = 1.5, 0.5  # of Adam: from the start; on the lattice and on survivors
 _PRESSURE_STEP, _MOST_PRESSURE = 1.15, 1e4  # on lambda, to bring the splats down to the number allowed
 
@@ -95,7 +96,7 @@ class KeyFrameFit:
     def begin(
         self, rgb: npt.NDArray[np.uint8], importance: FloatArray, lambda_map: FloatArray, lambda_: float, plan: KeyPlan
     ) -> tuple[KeyCommands, IntArray]:
-        """Return a key frame of the lead alone, and the splats [n, 9] that are to follow by `grow`.
+        """Return a key frame of the lead alone, and the splats [n, 9] that are to follow.
 
         The lead is swept `plan.sweeps` times with the others in place. A picture too small for a lead comes whole.
         """
@@ -110,28 +111,11 @@ class KeyFrameFit:
         pool = _as_rows(quantize_key(self._epoch, session.splats()))[~lead & lead.any()]
         return KeyCommands(levels, kept), pool
 
-    def grow(
-        self,
-        rgb: npt.NDArray[np.uint8],
-        state: SplatState,
-        pool: IntArray,
-        chosen: BoolArray,
-        lambda_map: FloatArray,
-        lambda_: float,
-    ) -> tuple[IntArray, float, float]:
-        """Return the chosen splats of a pool [n, 9] that earn their bits, [m, 8], these bits and the sweep's ms.
-
-        They are swept once against a picture [H, W, 3], with the state's splats and the rest of the pool in place.
-        """
-        live = state.splats[state.splats[:, 8] != 0]
-        roles = np.concatenate([np.full(len(live), _KNOWN), np.where(chosen, _FREE, _PENDING)]).astype(np.int32)
-        self._set_base(state.base)
-        self._engine.set_target(rgb)
-        self._engine.load(np.concatenate([live, pool]), roles, self._samples, self._base, 0.0)
-        started = time.perf_counter()
-        self._engine.sweep(lambda_, lambda_map, changes=True, deletes=True)
-        swept_ms = (time.perf_counter() - started) * 1000
-        return self._engine.splats()[:, :8].copy(), self._engine.bits(), swept_ms
+    def lead_errors(self) -> FloatArray:
+        """Return the squared error of the picture that `begin` made in each 64 px cell, [rows, columns]."""
+        rows, columns = self._epoch.grid(KEY_CELL_PX)
+        errors = self._engine.lead_errors(KEY_CELL_PX)
+        return errors.reshape(rows, columns) if len(errors) else np.zeros((rows, columns), np.float32)
 
     def _fitted(
         self, rgb: npt.NDArray[np.uint8], importance: FloatArray, lambda_: float, plan: KeyPlan

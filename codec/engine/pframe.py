@@ -11,7 +11,7 @@ from codec.bitstream.tables import cost_tables
 from codec.native import _native
 from codec.render import render
 from codec.slots import cell_ranks
-from codec.types import CellLevel, EpochRecord, FloatArray, FrameWork, PCommands, ShiftLevel, SplatState
+from codec.types import CellLevel, EpochRecord, FloatArray, FrameWork, IntArray, PCommands, ShiftLevel, SplatState
 
 __all__ = ["CHROMA_WEIGHT", "PFrameEngine", "PFrameFigures", "PFramePlan"]
 
@@ -57,13 +57,16 @@ class PFrameFigures:
     worked_ms: tuple[float, float, float]  # wall time of it
     cut: int  # job from which on nothing started, -1: none
     bits: float = 0.0  # of all commands, as the engine counts them
+    shared_bits: float = 0.0  # of those that only a frame's first part can hold, new splats left out
+    swept: int = 0  # new splats swept, once for each time, while the picture grows
+    swept_ms: float = 0.0  # wall time of that
 
 
 class PFrameEngine:
     """Holds the picture of one state and moves both on, frame by frame. Not for two threads at once."""
 
-    def __init__(self, epoch: EpochRecord, threads: int, table_set: int = 0) -> None:
-        """Make an engine for states of this epoch; load() one before encode()."""
+    def __init__(self, epoch: EpochRecord, threads: int, table_set: int = 0, reserve: int = 0) -> None:
+        """Make an engine for states of this epoch; load() one before encode(). reserve: slots after the state's own."""
         steps = epoch.steps
         self.table_set = table_set  # whose costs decisions go by
         self._last_set = table_set  # that of the last frame
@@ -79,13 +82,12 @@ class PFrameEngine:
             cost_tables(table_set),
             cell_ranks(epoch.width_px, epoch.height_px).ravel().tolist(),
             threads,
+            reserve,
         )
 
     def load(self, state: SplatState) -> None:
         """Take a state over, as after a key frame or from another encoder."""
-        base_only = SplatState(state.epoch, np.zeros_like(state.splats), state.base, state.vectors)
-        base = render(base_only, threads=self._threads)
-        self._engine.load(state.splats, state.vectors, state.base, base)
+        self._load(state, state.splats)
 
     def set_target(self, rgb: npt.NDArray[np.uint8]) -> None:
         """Set the frame to encode, [H, W, 3]."""
@@ -117,7 +119,7 @@ class PFrameEngine:
             cell_shift=plan.cell_shift,
             screen=plan.screen,
             units=work.units,
-            prices=list(work.prices),
+            prices=list(work.prices[: len(_WORK_STAGES)]),
             cut=work.cut,
             clock_s=plan.clock_s,
             bits=plan.bits,
@@ -136,12 +138,13 @@ class PFrameEngine:
             worked_ms=_of_stages(measured[f"{name}_worked_ms"] for name in _WORK_STAGES),
             cut=int(measured["cut"]),
             bits=measured["bits"],
+            shared_bits=measured["shared_bits"],
         )
         return commands, figures
 
     def store(self, state: SplatState) -> None:
         """Write the splats, base and vectors that the engine holds now into a state of its epoch."""
-        state.splats[...] = self._engine.splats()
+        state.splats[...] = self._engine.splats()[: len(state.splats)]
         state.base[...] = self._engine.samples().reshape(state.base.shape)
         state.vectors[...] = self._engine.vectors()
 
@@ -151,6 +154,12 @@ class PFrameEngine:
             self._engine.set_costs(cost_tables(table_set))
             self.table_set = table_set
         self._last_set = table_set
+
+    def _load(self, state: SplatState, splats: IntArray) -> None:
+        """Take a state over with these splats [slots + reserve, 9] in place of its own."""
+        base_only = SplatState(state.epoch, np.zeros_like(state.splats), state.base, state.vectors)
+        base = render(base_only, threads=self._threads)
+        self._engine.load(splats, state.vectors, state.base, base)
 
     def _density(self) -> int:
         """Return the context that costs of updates assume, from how many changed lately."""

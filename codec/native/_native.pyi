@@ -74,11 +74,11 @@ class PEngine:
     The P-frame closed loop (see engine_pframe.hpp). Not for two threads at once.
     """
 
-    def __init__(self, width: int, height: int, slots: int, chroma_weight: float, steps: Sequence[int], costs: Mapping[str, Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]], cell_rank: Sequence[int], threads: int) -> None: ...
+    def __init__(self, width: int, height: int, slots: int, chroma_weight: float, steps: Sequence[int], costs: Mapping[str, Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]], cell_rank: Sequence[int], threads: int, reserve: int = 0) -> None: ...
 
     def load(self, splats: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], vectors: Annotated[NDArray[numpy.int32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], samples: Annotated[NDArray[numpy.int32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], base: Annotated[NDArray[numpy.float32], dict(shape=(3, None, None), order='C', device='cpu', writable=False)]) -> None:
         """
-        Takes a state over: splats [slots, 9], vectors [rows, columns, 2], base samples [3, bh, bw], base picture [3, H, W].
+        Takes a state over: splats [slots + reserve, 9], vectors [rows, columns, 2], base samples [3, bh, bw], base picture [3, H, W].
         """
 
     def set_target(self, rgb: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)]) -> None:
@@ -121,7 +121,7 @@ class PEngine:
         """The base's samples inside, flat [3 * bh * bw]."""
 
     def splats(self) -> Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu')]:
-        """The state inside, [slots, 9]."""
+        """The state inside and the reserve after it, [slots + reserve, 9]."""
 
     def vectors(self) -> Annotated[NDArray[numpy.int32], dict(shape=(None, None, None), order='C', device='cpu')]:
         """The vectors inside, [rows, columns, 2]."""
@@ -158,11 +158,36 @@ class KeyEngine:
     def bits(self) -> float:
         """Estimated bits of all splats."""
 
+    def lead_errors(self, cell_px: int) -> Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')]:
+        """
+        Squared error of the lead's picture alone in each square cell, flat; empty without a lead.
+        """
+
     def squared_error(self) -> float:
         """Weighted squared error, 0..255 scale."""
 
     def picture(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu')]:
         """The picture of the splats, YCbCr float32 [3, H, W]."""
+
+class Reserve:
+    """
+    Splats of a PEngine that decoders do not have yet (see engine_reserve.hpp).
+    """
+
+    def __init__(self, engine: PEngine, mean_steps: Sequence[int], steps: Sequence[int], costs: Mapping[str, Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]]) -> None: ...
+
+    def follow(self, flow: Annotated[NDArray[numpy.float32], dict(shape=(2, None, None), order='C', device='cpu', writable=False)]) -> int:
+        """
+        Moves all of them along a flow to the target [2, H, W] px, where that brings the picture nearer to it; returns how many moved.
+        """
+
+    def sweep(self, slots: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], passes: int, lambda_: float, lambda_map: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> float:
+        """
+        Sweeps those in some slots like a key frame's splats, with deletion; returns the bits of what is left of them.
+        """
+
+    def move(self, slots: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], to: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
+        """Gives splats of the reserve dead slots of the state."""
 
 class GsvcFit:
     """

@@ -7,11 +7,14 @@ from codec.engine import PFrameFigures
 from codec.work import UNITS_A_MS, WorkCalibrator
 
 
-def figures_of(steps: tuple[int, int, int], prices_ns: tuple[float, float, float], overhead_ms: float) -> PFrameFigures:
-    """Return what a frame of so many steps tells on a machine where a step takes so long."""
+def figures_of(
+    steps: tuple[int, int, int], prices_ns: tuple[float, float, float], overhead_ms: float, swept: int = 0
+) -> PFrameFigures:
+    """Return what a frame of so many steps tells on a machine where a step takes so long, and a sweep 20 us."""
     cells, sweeps, births = (count * price / 1e6 for count, price in zip(steps, prices_ns, strict=True))
-    stages = {"cells": cells, "sweeps": sweeps, "births": births, "render": overhead_ms}
-    return PFrameFigures(0, 0, 0, 0, 0.0, stages, steps, (cells, sweeps, births), -1)
+    swept_ms = 0.02 * swept
+    stages = {"cells": cells, "sweeps": sweeps, "births": births, "render": overhead_ms, "growth": swept_ms}
+    return PFrameFigures(0, 0, 0, 0, 0.0, stages, steps, (cells, sweeps, births), -1, swept=swept, swept_ms=swept_ms)
 
 
 def test_units_follow_the_machine() -> None:
@@ -19,9 +22,9 @@ def test_units_follow_the_machine() -> None:
     for _ in range(60):
         steps = tuple(int(count) for count in rng.integers(50_000, 5_000_000, 3))
         noise = rng.uniform(0.9, 1.1)
-        calibrator.note(figures_of((steps[0], steps[1], steps[2]), (0.6 * noise, 1.5 * noise, 3.0 * noise), 2.0))
+        calibrator.note(figures_of((steps[0], steps[1], steps[2]), (0.6 * noise, 1.5 * noise, 3.0 * noise), 2.0, 300))
     work = calibrator.work_for(20.0)
-    assert np.array(work.prices) / 1000 == pytest.approx([0.6, 1.5, 3.0], rel=0.1)
+    assert np.array(work.prices) / 1000 == pytest.approx([0.6, 1.5, 3.0, 20_000], rel=0.1)
     assert work.units / UNITS_A_MS == pytest.approx(0.9 * 20 - 2, rel=0.03)
     assert work.cut == -1
 
@@ -49,7 +52,7 @@ def test_a_stall_of_one_frame_does_not_starve_the_next() -> None:
 def test_hardly_any_work_says_nothing_about_its_price() -> None:
     calibrator = WorkCalibrator(2)
     before = calibrator.work_for(10.0).prices
-    calibrator.note(figures_of((10, 0, 19_000), (900.0,) * 3, 1.0))
+    calibrator.note(figures_of((10, 0, 19_000), (900.0,) * 3, 1.0, 20))
     assert calibrator.work_for(10.0).prices == before
 
 

@@ -13,7 +13,7 @@ from codec.work_file import open_work
 
 CONFIG = EncoderConfig(16, 8, effort="live", threads=2)
 PICTURE = np.arange(8 * 16 * 3, dtype=np.uint8).reshape(8, 16, 3)
-WORKS = (None, FrameWork(12_000_000_000, (900, 1100, 1500), 17, True), FrameWork(5, (1, 2, 3)))
+WORKS = (None, FrameWork(12_000_000_000, (900, 1100, 1500, 25_000_000), 17, True), FrameWork(5, (1, 2, 3, 4)))
 
 
 def frame_of(work: FrameWork | None) -> EncodedFrame:
@@ -99,14 +99,14 @@ def test_another_number_or_kind_of_frames_is_refused(written: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "expected a file of --work, version 1"),
+        (b"", "expected a file of --work, version 2"),
         (b"\xff\xfe", "bytes that are no text"),
         (b"splats", "line 1: expected JSON"),
         (b"[" * 100_000, "line 1: expected JSON"),
         (b"[]", "line 1: expected an object, got list"),
-        (b'{"splatcall_work": 2}', "version 1"),
-        (b'{"splatcall_work": 1}\n{}', "line 2: expected a kind, got None"),
-        (b'{"splatcall_work": 1}\n{"kind": "p"}', "line 2: expected three prices, got None"),
+        (b'{"splatcall_work": 1}', "version 2"),
+        (b'{"splatcall_work": 2}\n{}', "line 2: expected a kind, got None"),
+        (b'{"splatcall_work": 2}\n{"kind": "p"}', "line 2: expected four prices, got None"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, text: bytes, message: str) -> None:
@@ -122,8 +122,8 @@ def test_other_files_are_refused(tmp_path: Path, text: bytes, message: str) -> N
         ("units", -1, "units: expected 0.."),
         ("units", 1.5, "units: expected 0.."),
         ("units", True, "units: expected 0.."),
-        ("prices", [1, 2], "expected three prices"),
-        ("prices", [1, 2, 0], "prices: expected 1.."),
+        ("prices", [1, 2], "expected four prices"),
+        ("prices", [1, 2, 3, 0], "prices: expected 1.."),
         ("cut", None, "cut: expected -1.."),
         ("hashed", 1, "hashed: expected true or false, got 1"),
     ],

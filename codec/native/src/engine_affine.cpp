@@ -93,7 +93,7 @@ float AffineSearch::bits(const Affine& affine) const {
 
 void AffineSearch::apply(const Affine& affine) {
     const int32_t *t = affine.terms, turn = t[2] - t[1];
-    for (int slot = 0; slot < e_.slots_; ++slot) {
+    for (int slot = 0; slot < e_.own_slots_; ++slot) {
         if (!e_.alive(slot)) continue;
         int32_t* f = e_.fields(slot);
         const int32_t dx = f[0] - 8 * e_.width_, dy = f[1] - 8 * e_.height_, e1 = f[3], e2 = f[4];

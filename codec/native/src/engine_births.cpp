@@ -120,7 +120,7 @@ int BirthSearch::dead_slot(int block) const {
 // The free block nearest to the one that the place suggests (SPEC section 6.1), -1 if all are full.
 int BirthSearch::find_block(int x, int y) const {
     const int columns = (e_.width_ + kRankCell - 1) / kRankCell;
-    const int cells = static_cast<int>(e_.cell_rank_.size()), blocks = e_.slots_ / kBlockSlots;
+    const int cells = static_cast<int>(e_.cell_rank_.size()), blocks = e_.own_slots_ / kBlockSlots;
     const int guess = e_.cell_rank_[y / kRankCell * columns + x / kRankCell] * blocks / cells;
     for (int d = 0; d <= blocks / 2; ++d)
         for (const int sign : {1, -1}) {

@@ -62,7 +62,7 @@ void GroupSearch::run() {
 std::vector<GroupSearch::Cell> GroupSearch::make_cells(int px) const {
     const int columns = (e_.width_ + px - 1) / px, rows = (e_.height_ + px - 1) / px;
     std::vector<Cell> cells(static_cast<size_t>(rows) * columns);
-    for (int slot = 0; slot < e_.slots_; ++slot)
+    for (int slot = 0; slot < e_.own_slots_; ++slot)
         if (e_.alive(slot)) {
             const int32_t* f = e_.fields(slot);
             cells[e_.row_of(f, px) * columns + e_.column_of(f, px)].slots.push_back(slot);

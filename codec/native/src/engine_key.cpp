@@ -51,7 +51,15 @@ int size_class(int log_scale) {
 }
 
 KeyEngine::KeyEngine(int width, int height, float chroma_weight, KeySteps steps, const TableCosts& costs, int threads)
-    : width_(width), height_(height), steps_(steps), costs_(costs), canvas_(width, height, chroma_weight, threads) {}
+    : width_(width),
+      height_(height),
+      steps_(steps),
+      costs_(costs),
+      own_(std::make_unique<Canvas>(width, height, chroma_weight, threads)),
+      canvas_(*own_) {}
+
+KeyEngine::KeyEngine(Canvas& canvas, KeySteps steps, const TableCosts& costs)
+    : width_(canvas.width()), height_(canvas.height()), steps_(steps), costs_(costs), canvas_(canvas) {}
 
 int KeyEngine::step_of(int field, int k) const {
     return field < 2 ? steps_.mean[k] : field == 2 ? steps_.scale : field < 5 ? steps_.shape : field == 5 ? steps_.luma : steps_.chroma;
@@ -107,6 +115,35 @@ void KeyEngine::load(const int32_t* splats, const int32_t* roles, int count, con
     }
     lead_->set_base(base);
     lead_->render(geometries(true));
+}
+
+void KeyEngine::join(const std::vector<int32_t>& splats, const std::vector<KeyRole>& roles,
+                     const std::vector<int32_t>& samples, int rows, int columns) {
+    count_ = static_cast<int>(roles.size());
+    splats_ = splats;
+    roles_ = roles;
+    samples_ = samples;
+    base_rows_ = rows;
+    base_columns_ = columns;
+    for (int i = 0; i < count_; ++i) {
+        if (is_fixed(i)) continue;
+        int32_t* f = &splats_[static_cast<size_t>(i) * kFields];
+        const Geometry before = make_geometry(f, height_);
+        snap(f);
+        if (std::equal(f, f + kFields, &splats[static_cast<size_t>(i) * kFields])) continue;
+        const Geometry after = make_geometry(f, height_);
+        canvas_.kernels().commit(canvas_.view(), &before, &after);
+    }
+}
+
+std::vector<float> KeyEngine::lead_errors(int cell_px) const {
+    std::vector<float> errors;
+    if (!lead_) return errors;
+    for (int y = 0; y < height_; y += cell_px)
+        for (int x = 0; x < width_; x += cell_px)
+            errors.push_back(static_cast<float>(
+                lead_->squared_error({x, y, std::min(width_, x + cell_px), std::min(height_, y + cell_px)})));
+    return errors;
 }
 
 std::vector<Geometry> KeyEngine::geometries(bool lead_only) const {

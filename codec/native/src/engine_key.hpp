@@ -31,12 +31,17 @@ enum class KeyRole : int32_t { kFree = 0, kLead = 1, kKnown = 2, kPending = 3 };
 class KeyEngine {
 public:
     KeyEngine(int width, int height, float chroma_weight, KeySteps steps, const TableCosts& costs, int threads);
+    // Works on a canvas that another engine keeps: `join` in place of `set_target` and `load`.
+    KeyEngine(Canvas& canvas, KeySteps steps, const TableCosts& costs);
 
     void set_target(const uint8_t* rgb);
     // splats: [count, 9] state values, free ones and the lead are snapped to the key lattice; roles: [count] KeyRole; samples:
     // base, [3, rows, columns]; base: [3, height, width]. lead_weight: of the error of the lead's picture alone.
     void load(const int32_t* splats, const int32_t* roles, int count, const int32_t* samples, int rows, int columns,
               const float* base, float lead_weight);
+    // Takes splats as `load` does, all of which the canvas shows already; free ones are drawn anew where they are snapped.
+    void join(const std::vector<int32_t>& splats, const std::vector<KeyRole>& roles, const std::vector<int32_t>& samples,
+              int rows, int columns);
     // What a sweep does: change splats, delete them, or both.
     struct SweepKind {
         bool changes, deletes;
@@ -48,7 +53,11 @@ public:
 
     std::vector<int32_t> splats() const;  // [alive, 9] of the free ones and the lead: fields and role
     double bits() const;                  // estimate for all splats, places included
+    // Values of one splat as it is now, [9], kind 0 where it was deleted.
+    Fields values(int index) const { return fields(index); }
     double squared_error() const { return canvas_.squared_error(); }
+    // Squared error of the lead's picture alone, summed over square cells, in raster order; empty without a lead.
+    std::vector<float> lead_errors(int cell_px) const;
     Canvas& canvas() { return canvas_; }
 
 private:
@@ -89,7 +98,8 @@ private:
     int width_, height_;
     KeySteps steps_;
     KeyCosts costs_;
-    Canvas canvas_;
+    std::unique_ptr<Canvas> own_;   // where no other engine keeps one
+    Canvas& canvas_;
     std::unique_ptr<Canvas> lead_;  // the lead alone; null where it does not count
     std::vector<uint8_t> target_;   // [height, width, 3]
     float lead_weight_ = 0;

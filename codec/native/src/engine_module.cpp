@@ -12,6 +12,7 @@
 
 #include "engine_key.hpp"
 #include "engine_pframe.hpp"
+#include "engine_reserve.hpp"
 
 namespace nb = nanobind;
 using namespace splatcall;
@@ -120,6 +121,7 @@ Encoded to_python(const PResult& r) {
         figures[(std::string(stages[stage]) + "_worked_ms").c_str()] = r.worked_ms[stage];
     }
     figures["bits"] = r.bits;
+    figures["shared_bits"] = r.shared_bits;
     figures["cut"] = static_cast<double>(r.cut);
     return Encoded(nb::make_tuple(out, figures));
 }
@@ -174,16 +176,16 @@ void bind_p(nb::module_& m) {
         .def(
             "__init__",
             [](PEngine* self, int width, int height, int slots, float chroma_weight, const std::vector<int>& steps,
-               const CostDict& costs, const std::vector<int32_t>& cell_rank, int threads) {
+               const CostDict& costs, const std::vector<int32_t>& cell_rank, int threads, int reserve) {
                 expect(steps.size(), 4, "steps");
                 expect(cell_rank.size(), static_cast<size_t>((width + 63) / 64) * ((height + 63) / 64), "cell ranks");
-                new (self) PEngine(width, height, slots, chroma_weight, {steps[0], steps[1], steps[2], steps[3]},
+                new (self) PEngine(width, height, slots, reserve, chroma_weight, {steps[0], steps[1], steps[2], steps[3]},
                                    to_costs(costs), cell_rank, threads);
             },
             nb::arg("width"), nb::arg("height"), nb::arg("slots"), nb::arg("chroma_weight"), nb::arg("steps"),
-            nb::arg("costs"), nb::arg("cell_rank"), nb::arg("threads"))
+            nb::arg("costs"), nb::arg("cell_rank"), nb::arg("threads"), nb::arg("reserve") = 0)
         .def("load", &load_p, nb::arg("splats"), nb::arg("vectors"), nb::arg("samples"), nb::arg("base"),
-             "Takes a state over: splats [slots, 9], vectors [rows, columns, 2], base samples [3, bh, bw], base picture "
+             "Takes a state over: splats [slots + reserve, 9], vectors [rows, columns, 2], base samples [3, bh, bw], base picture "
              "[3, H, W].")
         .def(
             "set_target",
@@ -234,7 +236,7 @@ void bind_p(nb::module_& m) {
         .def("samples", [](const PEngine& e) { return to_numpy(e.samples(), {e.samples().size()}); },
              "The base's samples inside, flat [3 * bh * bw].")
         .def("splats", [](const PEngine& e) { return to_numpy(e.splats(), {e.splats().size() / kFields, static_cast<size_t>(kFields)}); },
-             "The state inside, [slots, 9].")
+             "The state inside and the reserve after it, [slots + reserve, 9].")
         .def("vectors", [](const PEngine& e) {
             const size_t columns = (e.canvas().width() + 15) / 16;
             return to_numpy(e.vectors(), {e.vectors().size() / 2 / columns, columns, 2});
@@ -251,17 +253,72 @@ void bind_p(nb::module_& m) {
         }, "The picture of the state inside, YCbCr float32 [3, H, W].");
 }
 
+KeySteps key_steps(const std::vector<int>& mean_steps, const std::vector<int>& steps) {
+    expect(mean_steps.size(), kClasses, "mean steps");
+    expect(steps.size(), 4, "steps");
+    KeySteps key{{}, steps[0], steps[1], steps[2], steps[3]};
+    std::copy(mean_steps.begin(), mean_steps.end(), key.mean);
+    return key;
+}
+
+// Slots given for splats of the reserve, or for their places in the state.
+std::vector<int> checked_slots(const Ints1& slots, const PEngine& e, bool of_reserve) {
+    const int low = of_reserve ? e.own_slots() : 0, high = of_reserve ? e.slots() : e.own_slots();
+    std::vector<int> out(slots.data(), slots.data() + slots.size());
+    for (const int slot : out) {
+        const bool lives = slot >= low && slot < high && e.splats()[static_cast<size_t>(slot) * kFields + 8] != kKindDead;
+        if (slot < low || slot >= high || lives != of_reserve)
+            throw std::invalid_argument("slot: expected a " + std::string(of_reserve ? "live" : "dead") + " one of " +
+                                        std::to_string(low) + ".." + std::to_string(high) + ", got " + std::to_string(slot));
+    }
+    return out;
+}
+
+void bind_reserve(nb::module_& m) {
+    nb::class_<Reserve>(m, "Reserve", "Splats of a PEngine that decoders do not have yet (see engine_reserve.hpp).")
+        .def(
+            "__init__",
+            [](Reserve* self, PEngine& engine, const std::vector<int>& mean_steps, const std::vector<int>& steps,
+               const CostDict& costs) {
+                new (self) Reserve(engine, key_steps(mean_steps, steps), to_costs(costs));
+            },
+            nb::arg("engine"), nb::arg("mean_steps"), nb::arg("steps"), nb::arg("costs"), nb::keep_alive<1, 2>())
+        .def(
+            "follow",
+            [](Reserve& r, const FlowArray& flow) {
+                check_picture(flow.shape(1), flow.shape(2), r.engine().canvas(), "flow");
+                nb::gil_scoped_release release;
+                return r.follow({flow.data(), flow.data() + flow.shape(1) * flow.shape(2)});
+            },
+            nb::arg("flow"),
+            "Moves all of them along a flow to the target [2, H, W] px, where that brings the picture nearer to it; returns "
+            "how many moved.")
+        .def(
+            "sweep",
+            [](Reserve& r, const Ints1& slots, int passes, float lambda_, const Floats2& lambda_map) {
+                check_map(lambda_map, r.engine().canvas());
+                const std::vector<int> chosen = checked_slots(slots, r.engine(), true);
+                nb::gil_scoped_release release;
+                return r.sweep(chosen, passes, lambda_, lambda_map.data());
+            },
+            nb::arg("slots"), nb::arg("passes"), nb::arg("lambda_"), nb::arg("lambda_map"),
+            "Sweeps those in some slots like a key frame's splats, with deletion; returns the bits of what is left of them.")
+        .def(
+            "move",
+            [](Reserve& r, const Ints1& slots, const Ints1& to) {
+                expect(to.size(), slots.size(), "slots to move to");
+                r.move(checked_slots(slots, r.engine(), true), checked_slots(to, r.engine(), false));
+            },
+            nb::arg("slots"), nb::arg("to"), "Gives splats of the reserve dead slots of the state.");
+}
+
 void bind_key(nb::module_& m) {
     nb::class_<KeyEngine>(m, "KeyEngine", "The key frame's closed loop (see engine_key.hpp). Not for two threads at once.")
         .def(
             "__init__",
             [](KeyEngine* self, int width, int height, float chroma_weight, const std::vector<int>& mean_steps,
                const std::vector<int>& steps, const CostDict& costs, int threads) {
-                expect(mean_steps.size(), kClasses, "mean steps");
-                expect(steps.size(), 4, "steps");
-                KeySteps key{{}, steps[0], steps[1], steps[2], steps[3]};
-                std::copy(mean_steps.begin(), mean_steps.end(), key.mean);
-                new (self) KeyEngine(width, height, chroma_weight, key, to_costs(costs), threads);
+                new (self) KeyEngine(width, height, chroma_weight, key_steps(mean_steps, steps), to_costs(costs), threads);
             },
             nb::arg("width"), nb::arg("height"), nb::arg("chroma_weight"), nb::arg("mean_steps"), nb::arg("steps"),
             nb::arg("costs"), nb::arg("threads"))
@@ -302,6 +359,13 @@ void bind_key(nb::module_& m) {
             return to_numpy(splats, {splats.size() / kFields, static_cast<size_t>(kFields)});
         }, "Free splats and leads that are left, [n, 9]: fields and role.")
         .def("bits", &KeyEngine::bits, "Estimated bits of all splats.")
+        .def(
+            "lead_errors",
+            [](const KeyEngine& e, int cell_px) {
+                const std::vector<float> errors = e.lead_errors(std::max(1, cell_px));
+                return to_numpy(errors, {errors.size()});
+            },
+            nb::arg("cell_px"), "Squared error of the lead's picture alone in each square cell, flat; empty without a lead.")
         .def("squared_error", &KeyEngine::squared_error, "Weighted squared error, 0..255 scale.")
         .def("picture", [](KeyEngine& e) {
             std::vector<float> out(static_cast<size_t>(3) * e.canvas().width() * e.canvas().height());
@@ -332,4 +396,5 @@ void register_engine(nb::module_& m) {
           "Y, Cb, Cr of a picture uint8 [H, W, 3] (BT.601, full range), float32 [3, H, W].");
     bind_p(m);
     bind_key(m);
+    bind_reserve(m);
 }

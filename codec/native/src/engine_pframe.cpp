@@ -45,18 +45,19 @@ bool allowed_shape(Fields f) {
     return f[2] - r >= kThinnest && f[2] + r <= kWidest;
 }
 
-PEngine::PEngine(int width, int height, int slots, float chroma_weight, UpdateSteps steps, const TableCosts& costs,
+PEngine::PEngine(int width, int height, int slots, int reserve, float chroma_weight, UpdateSteps steps, const TableCosts& costs,
                  std::vector<int32_t> cell_rank, int threads)
     : width_(width),
       height_(height),
-      slots_(slots),
+      slots_(slots + reserve),
+      own_slots_(slots),
       steps_(steps),
       costs_(costs),
       cell_rank_(std::move(cell_rank)),
       canvas_(width, height, chroma_weight, threads),
-      splats_(static_cast<size_t>(slots) * kFields),
+      splats_(static_cast<size_t>(slots + reserve) * kFields),
       vectors_(static_cast<size_t>((width + 15) / 16) * ((height + 15) / 16) * 2),
-      gain_left_(slots, kUntried) {}
+      gain_left_(slots + reserve, kUntried) {}
 
 void PEngine::load(const int32_t* splats, const int32_t* vectors, const int32_t* samples, int base_rows,
                    int base_columns, const float* base) {
@@ -205,6 +206,7 @@ PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map,
     const auto mapped = Clock::now();
     work_.enter(kCellStage, kCellShare);
     GroupSearch(*this, flows, result).run();
+    result.shared_bits = work_.bits();
     const auto grouped = Clock::now();
     work_.enter(kSweepStage, kSweepShare);
     Sweep sweep(*this, result);

@@ -64,6 +64,7 @@ struct PResult {
     double worked_ms[kWorkStages] = {};  // wall time of that work
     int64_t cut = -1;                    // see Work::cut()
     double bits = 0;                     // of all commands, about
+    double shared_bits = 0;              // of those for the whole picture and for cells
 };
 
 // Flow from the last frame to this one: [2, height, width] px.
@@ -74,10 +75,11 @@ struct Flow {
 
 class PEngine {
 public:
-    PEngine(int width, int height, int slots, float chroma_weight, UpdateSteps steps, const TableCosts& costs,
+    // reserve: slots after the state's own, for splats that decoders do not have yet (see engine_reserve.hpp).
+    PEngine(int width, int height, int slots, int reserve, float chroma_weight, UpdateSteps steps, const TableCosts& costs,
             std::vector<int32_t> cell_rank, int threads);
 
-    // Takes a state over and forgets the canvas. splats: [slots, 9]; vectors: [rows16, columns16, 2]; samples: the base,
+    // Takes a state over and forgets the canvas. splats: [slots + reserve, 9]; vectors: [rows16, columns16, 2]; samples: the base,
     // [3, base_rows, base_columns]; base: the base as a picture, [3, height, width].
     void load(const int32_t* splats, const int32_t* vectors, const int32_t* samples, int base_rows, int base_columns,
               const float* base);
@@ -102,6 +104,9 @@ public:
     const std::vector<int32_t>& vectors() const { return vectors_; }
     const std::vector<int32_t>& samples() const { return samples_; }
     const Canvas& canvas() const { return canvas_; }
+    Canvas& canvas() { return canvas_; }
+    int slots() const { return slots_; }
+    int own_slots() const { return own_slots_; }
 
 private:
     friend class LightSearch;
@@ -109,6 +114,7 @@ private:
     friend class GroupSearch;
     friend class Sweep;
     friend class BirthSearch;
+    friend class Reserve;
     using Clock = Work::Clock;
 
     const int32_t* fields(int slot) const { return &splats_[static_cast<size_t>(slot) * kFields]; }
@@ -136,7 +142,8 @@ private:
     // Rise of the error since a block was last looked at, over a square of whole 16 px blocks.
     float rise_in(int column_px, int row_px, int size_px) const;
 
-    int width_, height_, slots_;
+    int width_, height_;
+    int slots_, own_slots_;  // all; those of the state
     UpdateSteps steps_;
     PCosts costs_;
     std::vector<int32_t> cell_rank_;
@@ -145,7 +152,7 @@ private:
     int base_rows_ = 0, base_columns_ = 0;
     bool canvas_valid_ = false, base_stale_ = false;
     int frames_since_render_ = 0;
-    std::vector<float> gain_left_;  // [slots] predicted gain a bit at the last visit, squared error
+    std::vector<float> gain_left_;  // [slots + reserve] predicted gain a bit at the last visit, squared error
     std::vector<float> rest_error_, rise_;  // [blocks of 16 px] error when the block was last looked at; its rise since
     PParams params_{};
     const float* lambda_map_ = nullptr;

@@ -36,10 +36,10 @@ Sweep::Sweep(PEngine& engine, PResult& result)
     : e_(engine),
       result_(result),
       predicted_(engine.splats_),
-      delta_(static_cast<size_t>(engine.slots_) * 8),
-      changed_(engine.slots_),
-      changed_before_(engine.slots_),
-      block_changed_(engine.slots_ / kBlockSlots),
+      delta_(static_cast<size_t>(engine.own_slots_) * 8),
+      changed_(engine.own_slots_),
+      changed_before_(engine.own_slots_),
+      block_changed_(engine.own_slots_ / kBlockSlots),
       dirty_(static_cast<size_t>((engine.width_ + kDirtyTile - 1) / kDirtyTile) *
              ((engine.height_ + kDirtyTile - 1) / kDirtyTile)),
       tile_columns_((engine.width_ + kDirtyTile - 1) / kDirtyTile),
@@ -50,7 +50,7 @@ Sweep::Sweep(PEngine& engine, PResult& result)
 
 void Sweep::make_plan() {
     std::vector<PlacedSplat> placed;
-    for (int slot = 0; slot < e_.slots_; ++slot) {
+    for (int slot = 0; slot < e_.own_slots_; ++slot) {
         if (!e_.alive(slot)) continue;
         PlacedSplat splat = {slot, e_.column_of(e_.fields(slot), 1), e_.row_of(e_.fields(slot), 1),
                              e_.window(e_.geometry(slot))};
@@ -291,7 +291,7 @@ void Sweep::mark_change(const Geometry& g) {
 }
 
 void Sweep::finish() {
-    for (int slot = 0; slot < e_.slots_; ++slot) {
+    for (int slot = 0; slot < e_.own_slots_; ++slot) {
         if (!changed_[slot]) continue;
         if (!e_.alive(slot)) {
             result_.death_slots.push_back(slot);

@@ -69,7 +69,7 @@ def test_less_work_leaves_more_error_and_keeps_to_its_units(whole: PFrameFigures
 
 def test_a_stage_that_costs_more_does_less(whole: PFrameFigures) -> None:
     units = units_of(whole)
-    cheap, dear = (encode(1, FrameWork(units, (1, price, 1)))[1] for price in (1, 8))
+    cheap, dear = (encode(1, FrameWork(units, (1, price, 1, 1)))[1] for price in (1, 8))
     assert dear.steps[1] < 0.5 * cheap.steps[1]
 
 
