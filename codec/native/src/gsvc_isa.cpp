@@ -56,7 +56,8 @@ public:
 private:
     void round_to_lattice(int i, float* params) const;
     void prepare(ThreadPool& pool);
-    void prepare_splat(int i);
+    // apart, so that -ffast-math rounds it the same way for a first pass and within a step
+    __attribute__((noinline)) void prepare_splat(int i);
     double residual(int column, float* planes) const;
     void splat_gradient(int i, float* out) const;
     void adam(int i, float rate, float scale1, float scale2);
