@@ -14,8 +14,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from codec import __version__
 from codec.cli_bench import add_bench
-from codec.cli_values import frame_range, positive_number, positive_whole, quality_number, region, size, whole
-from codec.errors import CodecError, MediaError
+from codec.cli_values import (
+    check_folder_of,
+    frame_range,
+    positive_number,
+    positive_whole,
+    quality_number,
+    region,
+    size,
+    whole,
+)
+from codec.errors import CodecError
 
 __all__ = ["EXIT_BAD_INPUT", "main"]
 
@@ -131,8 +140,7 @@ def _run_encode(arguments: argparse.Namespace) -> int:
         profile=arguments.profile,
         **({} if arguments.threads is None else {"threads": arguments.threads}),
     )
-    if arguments.stats and not arguments.stats.parent.is_dir():
-        raise MediaError(f"{arguments.stats}: cannot be written: no folder {arguments.stats.parent}")
+    check_folder_of(arguments.stats)
     with _progress("encoding") as advance:
         report = encode_clip(arguments.clip, arguments.output, options, advance)
     if arguments.stats:

@@ -6,7 +6,16 @@ from typing import TypeAlias
 
 from rich.console import Console
 
-from codec.cli_values import db_ranges, frame_range, names, positive_number, positive_whole, quality_list, size
+from codec.cli_values import (
+    check_folder_of,
+    db_ranges,
+    frame_range,
+    names,
+    positive_number,
+    positive_whole,
+    quality_list,
+    size,
+)
 from codec.errors import MediaError
 
 __all__ = ["add_bench"]
@@ -82,6 +91,7 @@ def _add_light(benches: Commands) -> None:
 def _run_speed(arguments: argparse.Namespace) -> int:
     from codec.bench.speed import run_speed
 
+    check_folder_of(arguments.json)
     run_speed(arguments.clip, arguments.frames, arguments.prototype, arguments.json, _console(_REPORT_COLUMNS))
     return 0
 
@@ -96,10 +106,7 @@ def _run_rd(arguments: argparse.Namespace) -> int:
 
     if arguments.clips is None and arguments.stills is None:
         raise MediaError("expected --clips DIR, --stills DIR or both")
-
-    for path in filter(None, (arguments.json, arguments.plot)):
-        if not path.parent.is_dir():
-            raise MediaError(f"{path}: cannot be written: no folder {path.parent}")
+    check_folder_of(arguments.json, arguments.plot)
     unknown = set(arguments.metrics or ()) - set(METRICS)
     if unknown:
         raise MediaError(f"metrics: expected names of {', '.join(METRICS)}, got {', '.join(sorted(unknown))}")
@@ -146,8 +153,7 @@ def _run_light(arguments: argparse.Namespace) -> int:
 
     from codec.bench.light import LightOptions, measure_light
 
-    if not arguments.json.parent.is_dir():
-        raise MediaError(f"{arguments.json}: cannot be written: no folder {arguments.json.parent}")
+    check_folder_of(arguments.json)
     options = LightOptions(
         clips=arguments.clips,
         frames=arguments.frames,

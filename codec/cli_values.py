@@ -1,12 +1,15 @@
-"""Values of command-line options: text to checked numbers, sizes and ranges."""
+"""Values of command-line options: text to checked numbers, sizes and ranges; places to write to."""
 
 import argparse
 import math
 import re
+from pathlib import Path
 
 from codec.config import MAX_PICTURE_PX
+from codec.errors import MediaError
 
 __all__ = [
+    "check_folder_of",
     "db_ranges",
     "frame_range",
     "names",
@@ -106,6 +109,13 @@ def db_ranges(text: str) -> tuple[tuple[float, float], ...]:
             raise argparse.ArgumentTypeError(f"expected ranges in dB such as 33:38,38:41, got '{text}'")
         ranges.append((_number(low), _number(high)))
     return tuple(ranges)
+
+
+def check_folder_of(*paths: Path | None) -> None:
+    """Raise MediaError for a file that there is no folder for (None left out), so that no work is done in vain."""
+    for path in filter(None, paths):
+        if not path.parent.is_dir():
+            raise MediaError(f"{path}: cannot be written: no folder {path.parent}")
 
 
 def _number(text: str) -> float:

@@ -2,10 +2,12 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from codec.cli_values import (
+    check_folder_of,
     db_ranges,
     frame_range,
     names,
@@ -16,6 +18,7 @@ from codec.cli_values import (
     region,
     size,
 )
+from codec.errors import MediaError
 
 
 @pytest.mark.parametrize(
@@ -77,3 +80,9 @@ def test_takes(parse: Callable[[str], object], text: str, expected: object) -> N
 def test_refuses(parse: Callable[[str], object], text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="expected"):
         parse(text)
+
+
+def test_figures_need_a_folder(tmp_path: Path) -> None:
+    check_folder_of(None, tmp_path / "f.json", Path("f.json"))
+    with pytest.raises(MediaError, match=r"none/f\.png: cannot be written: no folder .*/none$"):
+        check_folder_of(tmp_path / "f.json", tmp_path / "none" / "f.png")
