@@ -15,9 +15,9 @@ from websockets.exceptions import ConnectionClosed
 
 from loadtest.client import CallClient, CallError
 from server.settings import Settings
+from tests.server.calls import publish, start_call
 from tests.server.conftest import RunningServer, own_segments, run_server, until
 from tests.server.media import GreyTrack
-from tests.server.test_call import publish, watch
 
 METRIC = "splatcall_key_requests "
 JOIN = {"type": "join", "protocol": 1, "room": "room", "name": "Mal", "transport": "data"}
@@ -26,10 +26,7 @@ JOIN = {"type": "join", "protocol": 1, "room": "room", "name": "Mal", "transport
 @pytest.fixture
 async def call(server: RunningServer) -> AsyncIterator[CallClient]:
     """A call of two in the room; at the end the watcher still follows exactly, with the one key frame of the start."""
-    publisher = await publish(server, GreyTrack())
-    viewer = await watch(server)
-    await until(lambda: viewer.receivers)
-    (receiver,) = viewer.receivers.values()
+    publisher, viewer, receiver = await start_call(server)
     yield viewer
     frames = receiver.frames
     await until(lambda: receiver.frames > frames + 10)
@@ -224,10 +221,7 @@ async def test_key_requests_for_splats_are_counted_and_ignored(server: RunningSe
 
 async def test_a_camera_that_changes_all_the_time_is_followed(server: RunningServer) -> None:
     track = GreyTrack(64, 48)
-    publisher = await publish(server, track)
-    viewer = await watch(server)
-    await until(lambda: any(receiver.frames for receiver in viewer.receivers.values()))
-    (receiver,) = viewer.receivers.values()
+    publisher, viewer, receiver = await start_call(server, track)
     for size in ((48, 64), (2, 2), (1280, 720), (16, 400), (64, 48)):
         track.size = size
         await asyncio.sleep(0.4)

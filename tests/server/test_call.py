@@ -16,32 +16,13 @@ from codec.state import state_hash
 from loadtest.client import CallClient, CallError
 from server.datagram import Record, RecordKind, pack_datagram
 from server.settings import Settings
+from tests.server.calls import publish, start_call, watch
 from tests.server.conftest import RunningServer, own_segments, run_server, until
 from tests.server.media import GreyTrack, OpusToneTrack
 
 
-async def publish(server: RunningServer, track: GreyTrack, room: str = "room", name: str = "Pat") -> CallClient:
-    """Join and publish, and wait for the first frames."""
-    client = CallClient()
-    await client.join(server.ws, room, name)
-    await client.call(track)
-    await until(lambda: any(len(p.records) > 3 for p in server.hub.publishers))
-    return client
-
-
-async def watch(server: RunningServer, room: str = "room", name: str = "Wim") -> CallClient:
-    """Join and receive only."""
-    client = CallClient()
-    await client.join(server.ws, room, name, video=False, audio=False)
-    await client.call()
-    return client
-
-
 async def test_a_viewer_joins_by_patch_and_follows_exactly(server: RunningServer) -> None:
-    publisher = await publish(server, GreyTrack())
-    viewer = await watch(server)
-    await until(lambda: viewer.receivers)
-    (receiver,) = viewer.receivers.values()
+    publisher, viewer, receiver = await start_call(server)
     await until(lambda: receiver.frames > 20)
     assert receiver.patches == 1
     assert (receiver.hash_bad, receiver.refused) == (0, 0)
@@ -65,10 +46,8 @@ async def test_a_viewer_joins_by_patch_and_follows_exactly(server: RunningServer
 
 
 async def test_a_wrong_hash_gets_a_patch_and_no_key_frame(server: RunningServer) -> None:
-    publisher = await publish(server, GreyTrack())
-    viewer = await watch(server)
-    await until(lambda: any(receiver.patches for receiver in viewer.receivers.values()))
-    (receiver,) = viewer.receivers.values()
+    publisher, viewer, receiver = await start_call(server)
+    assert receiver.patches == 1
     assert receiver.state is not None
     receiver.state.splats[0, 5] += 4
     await until(lambda: receiver.hash_bad == 1)
@@ -113,10 +92,7 @@ async def test_two_participants_of_one_name(server: RunningServer) -> None:
 
 async def test_a_camera_that_changes_its_aspect_begins_an_epoch(server: RunningServer) -> None:
     track = GreyTrack(64, 48)
-    publisher = await publish(server, track)
-    viewer = await watch(server)
-    await until(lambda: any(receiver.frames for receiver in viewer.receivers.values()))
-    (receiver,) = viewer.receivers.values()
+    publisher, viewer, receiver = await start_call(server, track)
     track.size = (48, 64)
     await until(lambda: receiver.state is not None and receiver.state.epoch.height_px == 64)
     assert receiver.state is not None
@@ -147,10 +123,7 @@ async def test_leaving_frees_everything(server: RunningServer) -> None:
 
 
 async def test_a_dead_worker_is_replaced_without_a_key_frame(server: RunningServer) -> None:
-    publisher = await publish(server, GreyTrack())
-    viewer = await watch(server)
-    await until(lambda: any(receiver.frames > 3 for receiver in viewer.receivers.values()))
-    (receiver,) = viewer.receivers.values()
+    publisher, viewer, receiver = await start_call(server)
     (source,) = server.hub.publishers
     os.kill(server.hub.pool.pids[0], 9)
     await until(lambda: server.hub.pool.replaced == 1)

@@ -11,9 +11,9 @@ from av import VideoFrame
 
 from codec.render import render, to_rgb
 from loadtest.client import CallClient
+from tests.server.calls import publish
 from tests.server.conftest import RunningServer, until
 from tests.server.media import GreyTrack
-from tests.server.test_call import publish
 
 SDP = {"content-type": "application/sdp"}
 
