@@ -81,7 +81,7 @@ class Encoder:
             raise ConfigError("new_epoch: expected the state of the epoch before, got none")
         self._config = config
         self._importance = ImportanceSchedule(config)
-        self._flow = FlowEstimator(config.effort)
+        self._flow = FlowEstimator()
         self._scene = SceneCutTest()
         self._rate = self._bitrate_control()
         self._engine: PFrameEngine | None = None
@@ -281,11 +281,13 @@ class Encoder:
         self._frames_since_key += 1
         started = time.perf_counter()
         engine.set_target(rgb)
-        flows = self._flows(luma)
-        stages["flow"] = (time.perf_counter() - started) * 1000
         lambda_map, before = lambda_map_of(weights), state.copy()
+        stages["target"] = (time.perf_counter() - started) * 1000
         plan = self._plan(deadline, work)
         assert plan.work is not None
+        started = time.perf_counter()
+        flows = [] if plan.quick else self._flows(luma)
+        stages["flow"] = (time.perf_counter() - started) * 1000
         figures, parts = self._code_p(before, flows, lambda_map, plan, stages)
         self._calibrator.note(figures)
         done = replace(plan.work, cut=figures.cut)
@@ -382,7 +384,7 @@ class Encoder:
         )
         if work is None or work.units == 0:
             return plan
-        return replace(plan, sweeps=2, group_row_step=2, affine=False, cell_affine=False, screen=True, clock_s=clock_s)
+        return replace(plan, sweeps=2, affine=False, screen=True, quick=True, clock_s=clock_s)
 
     def _lambda_and_bits(self) -> tuple[float, float]:
         """Return the lambda of the next P-frame and the bits that its commands may take, 0 for any number."""
@@ -460,4 +462,4 @@ def _without_cells(plan: PFramePlan) -> PFramePlan:
     """Return a quarter of a plan's work for a second try of the same frame without cells."""
     assert plan.work is not None
     work = replace(plan.work, units=-(-plan.work.units // 4), cut=-1)
-    return replace(plan, cell_shift=False, work=work, clock_s=0.0)
+    return replace(plan, cell_shift=False, quick=False, work=work, clock_s=0.0)

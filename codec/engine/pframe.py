@@ -30,7 +30,6 @@ class PFramePlan:
     lambda_: float  # squared error (0..255 scale) that one bit must save
     sweeps: int = 8
     max_births: int = 24
-    group_row_step: int = 1  # rows between those that trials of motion candidates look at
     light: bool = True
     affine: bool = True
     cell_affine: bool = True
@@ -41,6 +40,7 @@ class PFramePlan:
     growth_lambda: float = 120.0  # likewise, in place of lambda_
     bits: float = 0.0  # that the frame's commands may take, about; 0: no limit
     screen: bool = False  # look only where the error has risen since the last frame, most first
+    quick: bool = False  # motion by matching pixels, not flows; colours before all else; models from some of the rows
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,12 @@ class PFrameEngine:
             sweeps=plan.sweeps,
             max_births=plan.max_births,
             density=self._density(),
-            group_row_step=plan.group_row_step,
             light=plan.light,
             affine=plan.affine,
             cell_affine=plan.cell_affine,
             cell_shift=plan.cell_shift,
             screen=plan.screen,
+            quick=plan.quick,
             units=work.units,
             prices=list(work.prices[: len(_WORK_STAGES)]),
             cut=work.cut,

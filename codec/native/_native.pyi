@@ -92,7 +92,7 @@ class PEngine:
     def squared_error(self) -> float:
         """Weighted squared error of the state against the target, 0..255 scale."""
 
-    def encode(self, flows: Sequence[Annotated[NDArray[numpy.float32], dict(shape=(2, None, None), order='C', device='cpu', writable=False)]], lambda_map: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], lambda_: float, sweeps: int = 8, max_births: int = 12, density: int = 2, group_row_step: int = 1, light: bool = True, affine: bool = True, cell_affine: bool = True, cell_shift: bool = True, screen: bool = False, units: int = 0, prices: Sequence[int] = [1, 1, 1], cut: int = -1, clock_s: float = 0.0, bits: float = 0.0) -> tuple[dict[str, object], dict[str, float]]:
+    def encode(self, flows: Sequence[Annotated[NDArray[numpy.float32], dict(shape=(2, None, None), order='C', device='cpu', writable=False)]], lambda_map: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], lambda_: float, sweeps: int = 8, max_births: int = 12, density: int = 2, light: bool = True, affine: bool = True, cell_affine: bool = True, cell_shift: bool = True, screen: bool = False, quick: bool = False, units: int = 0, prices: Sequence[int] = [1, 1, 1], cut: int = -1, clock_s: float = 0.0, bits: float = 0.0) -> tuple[dict[str, object], dict[str, float]]:
         """
         Encodes the target; returns the commands and figures. The state inside moves on with them.
         """
@@ -105,6 +105,16 @@ class PEngine:
     def trial(self, slot: int, after: Sequence[int] | None) -> float:
         """
         Change of squared error if a live splat became `after` (9 fields), or went (None).
+        """
+
+    def match_blocks(self, lambda_: float, calm: Sequence[int]) -> list[Annotated[NDArray[numpy.int32], dict(shape=(None, None, None), order='C', device='cpu')]]:
+        """
+        Vectors that matching pixels finds, 1/4 px: what the cells of each level add, [rows, columns, 2] four times.
+        """
+
+    def color_model(self, slot: int) -> list[float]:
+        """
+        How each plane's squared error depends on a live splat's colour: matrix, then three gradients.
         """
 
     def propose_light(self, lambda_: float) -> list[int]:

@@ -23,9 +23,13 @@ public:
         count(kCommit, view, before, after);
         kernels_.commit(view, before, after);
     }
-    void quadratic(const CanvasView& view, const Geometry& g, const ShapeForms& forms, QuadraticModel& out) const {
-        count(kQuadratic, view, &g, nullptr);
-        kernels_.quadratic(view, g, forms, out);
+    void quadratic(const CanvasView& view, const Geometry& g, const ShapeForms& forms, QuadraticModel& out, int row_step = 1) const {
+        count(kQuadratic, view, &g, nullptr, row_step);
+        kernels_.quadratic(view, g, forms, row_step, out);
+    }
+    void color(const CanvasView& view, const Geometry& g, ColorModel& out) const {
+        count(kBirth, view, &g, nullptr);
+        kernels_.color(view, g, out);
     }
     void birth(const CanvasView& view, const Geometry& g, BirthScore& out) const {
         count(kBirth, view, &g, nullptr);
@@ -45,6 +49,7 @@ public:
         thread_work().steps += kErrorCall + static_cast<int64_t>(kErrorPixel * static_cast<float>(pixels));
         return kernels_.squared_error(view, w);
     }
+    const EngineKernels& uncounted() const { return kernels_; }
     // Passes over whole pictures are the same in every frame and are not counted.
     void accumulate(const CanvasView& view, const Geometry* geometries, int count, int row_begin, int row_end) const {
         kernels_.accumulate(view, geometries, count, row_begin, row_end);
@@ -71,13 +76,13 @@ private:
 
     static float chord(const Geometry& g, int width) { return std::min(kMeanChord / g.a, static_cast<float>(width)); }
 
-    static void count(const Weight& weight, const CanvasView& view, const Geometry* a, const Geometry* b) {
+    static void count(const Weight& weight, const CanvasView& view, const Geometry* a, const Geometry* b, int row_step = 1) {
         int y0 = view.height, y1 = 0;
         float px = 0;
         for (const Geometry* g : {a, b})
             if (g) y0 = std::min(y0, g->row_begin), y1 = std::max(y1, g->row_end), px = std::max(px, chord(*g, view.width));
         const float rows = static_cast<float>(std::max(0, y1 - y0));
-        thread_work().steps += weight.call + static_cast<int64_t>(rows * (weight.row + weight.px * px));
+        thread_work().steps += weight.call + static_cast<int64_t>(rows * (weight.row + weight.px * px) / static_cast<float>(row_step));
     }
 
     static void count_group(const Weight& weight, float area, const Window& window, const Geometry* geometries, int count,

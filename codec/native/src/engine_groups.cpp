@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine_cells.hpp"
 #include "engine_items.hpp"
 
 namespace splatcall {
@@ -18,14 +19,12 @@ constexpr int kReachPx = 3;             // refinement beyond the largest candida
 // Factors on the bits of a cell's motion and of a shift: what moves many splats for a small gain is mostly moved back
 // later, and the frame's own error does not know.
 constexpr float kMotionMargin = 2, kShiftMargin = 1.5f;
-constexpr float kMostBits = 7400;       // of all cells: they must fit into one part of a frame (SPEC section 3)
 constexpr int kShiftUnit = 6;           // 1.5 of 1/255 in 1/4 units
 constexpr float kShiftValue = 1.5f;
 constexpr float kShiftBits = 8;         // of one shift, about
 
-int cell_px_of(int level) { return 128 >> level; }
 // Rows between those that a trial of a proposal looks at: large cells have more than they need to tell.
-int row_step_of(int level, int group_row_step) { return group_row_step * (level == 0 ? 4 : level == 1 ? 2 : 1); }
+int row_step_of(int level) { return level == 0 ? 4 : level == 1 ? 2 : 1; }
 int clamp(int v, int low, int high) { return std::min(std::max(v, low), high); }
 int median(int a, int b, int c) { return std::max(std::min(a, b), std::min(std::max(a, b), c)); }
 
@@ -42,17 +41,7 @@ GroupSearch::GroupSearch(PEngine& engine, const std::vector<Flow>& flows, PResul
       rows16_((engine.height_ + kFinestCell - 1) / kFinestCell) {}
 
 void GroupSearch::run() {
-    for (int level = 0; level < kLevels; ++level) {
-        const int px = cell_px_of(level);
-        CellLevelResult& out = result_.cells[level];
-        out.columns = (e_.width_ + px - 1) / px;
-        out.rows = (e_.height_ + px - 1) / px;
-        const size_t cells = static_cast<size_t>(out.rows) * out.columns;
-        out.on.assign(cells, 0);
-        out.any.assign(cells, 0);
-        out.vectors.assign(cells * 2, 0);
-        out.affine.assign(cells * 4, 0);
-    }
+    prepare_cells(result_, e_.width_, e_.height_);
     for (int level = 0; level < kLevels && !flows_.empty() && !e_.work_.over(); ++level) run_level(level);
     for (size_t i = 0; i < sums_.size(); ++i) e_.vectors_[i] = clamp(sums_[i], -4096, 4095);
     for (int level = 0; level < kShiftLevels; ++level)
@@ -253,7 +242,7 @@ float GroupSearch::try_motion(const Cell& cell, int level, Scratch& s, const Mot
 }
 
 void GroupSearch::refine(const Cell& cell, int level, Scratch& s, Motion& best, float& best_cost) const {
-    const int step = row_step_of(level, e_.params_.group_row_step), terms = best.turns() ? 6 : 2;
+    const int step = row_step_of(level), terms = best.turns() ? 6 : 2;
     for (int pass = 0; pass < 2 && !out_of_work(); ++pass) {
         const Motion center = best;
         for (int k = 0; k < terms; ++k)
@@ -270,7 +259,7 @@ void GroupSearch::refine(const Cell& cell, int level, Scratch& s, Motion& best, 
 }
 
 void GroupSearch::search(Cell& cell, int level, Scratch& s) const {
-    const int px = cell_px_of(level), step = row_step_of(level, e_.params_.group_row_step);
+    const int px = cell_px_of(level), step = row_step_of(level);
     const float lambda = cell_lambda(cell, px);
     const Window square = {cell.column * px, cell.row * px, std::min(e_.width_, (cell.column + 1) * px),
                            std::min(e_.height_, (cell.row + 1) * px)};
@@ -308,13 +297,6 @@ void GroupSearch::commit(const Cell& cell, int level) {
     }
 }
 
-void GroupSearch::mark_any(int level, int column, int row) {
-    for (; level >= 0; --level, column /= 2, row /= 2) {
-        CellLevelResult& cells = result_.cells[level];
-        cells.any[row * cells.columns + column] = 1;
-    }
-}
-
 void GroupSearch::run_level(int level) {
     const int px = cell_px_of(level);
     std::vector<Cell> cells = make_cells(px);
@@ -338,7 +320,7 @@ void GroupSearch::run_level(int level) {
     for (const auto& round : disjoint_rounds(windows)) {
         e_.work_.run(e_.canvas_.pool(), static_cast<int>(round.size()), [&](int i, int worker) {
             Cell& cell = cells[round[i]];
-            if (out_of_work() || out_of_bits() || bits_ > kMostBits || cell.window.x0 >= cell.window.x1 || cell.window.y0 >= cell.window.y1) return;
+            if (out_of_work() || out_of_bits() || bits_ > kMostCellBits || cell.window.x0 >= cell.window.x1 || cell.window.y0 >= cell.window.y1) return;
             search(cell, level, scratch_[worker]);
             if (!cell.on) return;
             commit(cell, level);
@@ -351,15 +333,10 @@ void GroupSearch::run_level(int level) {
             out.on[cell.index] = 1;
             std::copy_n(cell.taken.v, 2, &out.vectors[2 * cell.index]);
             std::copy_n(cell.taken.affine, 4, &out.affine[4 * cell.index]);
-            if (level > 0) mark_any(level - 1, cell.column / 2, cell.row / 2);
+            if (level > 0) mark_any(result_, level - 1, cell.column / 2, cell.row / 2);
         }
     }
-    for (int y = 0; y < rows16_; ++y)
-        for (int x = 0; x < columns16_; ++x) {
-            const int column = std::min(16 * x + 8, e_.width_ - 1) / px, row = std::min(16 * y + 8, e_.height_ - 1) / px;
-            const int at = row * out.columns + column;
-            for (int k = 0; k < 2 && out.on[at]; ++k) sums_[(y * columns16_ + x) * 2 + k] += out.vectors[2 * at + k];
-        }
+    add_vectors(result_, level, e_.width_, e_.height_, sums_);
 }
 
 void GroupSearch::search_shift(Cell& cell, int level, Scratch& s) const {

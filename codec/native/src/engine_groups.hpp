@@ -58,7 +58,6 @@ private:
     float on_bits(int level, int column, int row) const;
     float any_bits(int level, int column, int row) const;
     float cell_lambda(const Cell& cell, int cell_px) const;
-    void mark_any(int level, int column, int row);
     void refine(const Cell& cell, int level, Scratch& scratch, Motion& best, float& best_cost) const;
     float try_motion(const Cell& cell, int level, Scratch& scratch, const Motion& motion, int row_step) const;
 

@@ -50,6 +50,11 @@ struct ShapeForms {
     float uu[2], uv[2], vv[2];
 };
 
+// How the squared error of each plane depends on a splat's colour: by d it changes by d (2 gradient + d matrix), exactly.
+struct ColorModel {
+    float matrix, gradient[3];
+};
+
 struct BirthScore {
     float gain_matrix;     // sum r^2
     float gain_vector[3];  // sum r e (additive) or sum r (e - r I) (normalised)
@@ -79,7 +84,8 @@ struct EngineKernels {
     double (*trial)(const CanvasView&, const Geometry* before, const Geometry* after);
     // Carries a trial out.
     void (*commit)(const CanvasView&, const Geometry* before, const Geometry* after);
-    void (*quadratic)(const CanvasView&, const Geometry&, const ShapeForms&, QuadraticModel&);
+    // From every row_step-th row alone, as if the others were like them.
+    void (*quadratic)(const CanvasView&, const Geometry&, const ShapeForms&, int row_step, QuadraticModel&);
     void (*group_remove)(const CanvasView&, GroupScratch&, const Geometry*, int count);
     double (*group_trial)(const CanvasView&, const GroupScratch&, const Geometry*, int count, int row_step);
     // Adds splats (rows row_begin..row_end of the canvas only) to raw sums: picture holds sum w c, weight sum w, error the additive sum.
@@ -90,6 +96,10 @@ struct EngineKernels {
     void (*retarget)(const CanvasView&, const float* const before[3], const float* const after[3], size_t target_stride,
                      int row_begin, int row_end);
     double (*squared_error)(const CanvasView&, const Window&);
+    // Squared error of a block against one of a target, `before` read between its pixels: fx, fy 0..1 to the right and down.
+    float (*block_error)(const float* before, size_t before_stride, const float* target, size_t target_stride, int width,
+                         int height, float fx, float fy);
+    void (*color)(const CanvasView&, const Geometry&, ColorModel&);
     void (*birth)(const CanvasView&, const Geometry&, BirthScore&);
 };
 

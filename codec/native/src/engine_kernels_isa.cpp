@@ -155,10 +155,10 @@ struct Moments {
     }
 };
 
-void accumulate_moments(const CanvasView& canvas, const Geometry& g, Moments& moments) {
+void accumulate_moments(const CanvasView& canvas, const Geometry& g, int row_step, Moments& moments) {
     const vint lanes = lane_indices();
     const float wc = canvas.chroma_weight;
-    for (int y = std::max(0, g.row_begin); y < std::min(canvas.height, g.row_end); ++y) {
+    for (int y = std::max(0, g.row_begin) + row_step / 2; y < std::min(canvas.height, g.row_end); y += row_step) {
         Columns s{};
         if (!columns_of(g, y, canvas.width, s)) continue;
         const Row row = row_of(canvas, y);
@@ -192,9 +192,9 @@ void accumulate_moments(const CanvasView& canvas, const Geometry& g, Moments& mo
     }
 }
 
-void quadratic(const CanvasView& canvas, const Geometry& g, const ShapeForms& forms, QuadraticModel& out) {
+void quadratic(const CanvasView& canvas, const Geometry& g, const ShapeForms& forms, int row_step, QuadraticModel& out) {
     Moments moments;
-    accumulate_moments(canvas, g, moments);
+    accumulate_moments(canvas, g, row_step, moments);
     // Derivatives of ln w as combinations of u, v, uu, uv, vv.
     const float basis[5][5] = {{g.a, 0, 0, 0, 0},
                                {g.b, g.c, 0, 0, 0},
@@ -237,6 +237,9 @@ void quadratic(const CanvasView& canvas, const Geometry& g, const ShapeForms& fo
             out.hessian[row * 8 + i] = out.hessian[i * 8 + row] = w * h;
         }
     }
+    if (row_step == 1) return;
+    for (float& v : out.gradient) v *= row_step;
+    for (float& v : out.hessian) v *= row_step;
 }
 
 // Adds sign * w * (color, 1) of one row of a splat to planes: 0..2 sum w c, 3 sum w, 4..6 additive; column 0 of a plane is x_base.
@@ -379,6 +382,41 @@ double squared_error(const CanvasView& canvas, const Window& win) {
     return total;
 }
 
+void color(const CanvasView& canvas, const Geometry& g, ColorModel& out) {
+    const vint lanes = lane_indices();
+    vfloat gradient[3]{}, matrix{};
+    for (int y = std::max(0, g.row_begin); y < std::min(canvas.height, g.row_end); ++y) {
+        Columns s{};
+        if (!columns_of(g, y, canvas.width, s)) continue;
+        const Row row = row_of(canvas, y);
+        for (int x = s.x0; x < s.x1; x += LANES) {
+            vfloat r = span_weight(g, s, x, lanes);
+            if (!g.additive) r /= load(row.weight + x);
+            matrix += r * r;
+            for (int k = 0; k < 3; ++k) gradient[k] += r * load(row.error[k] + x);
+        }
+    }
+    out.matrix = sum(matrix);
+    for (int k = 0; k < 3; ++k) out.gradient[k] = sum(gradient[k]);
+}
+
+float block_error(const float* before, size_t before_stride, const float* target, size_t target_stride, int width, int height,
+                  float fx, float fy) {
+    const vint lanes = lane_indices();
+    const float w00 = (1 - fx) * (1 - fy), w10 = fx * (1 - fy), w01 = (1 - fx) * fy, w11 = fx * fy;
+    vfloat total{};
+    for (int y = 0; y < height; ++y, before += before_stride, target += target_stride) {
+        const float* below = before + before_stride;
+        for (int x = 0; x < width; x += LANES) {
+            vfloat e = w00 * load(before + x) + w10 * load(before + x + 1) + w01 * load(below + x) + w11 * load(below + x + 1) -
+                       load(target + x);
+            if (x + LANES > width) e = lanes + x < width ? e : vfloat{};
+            total += e * e;
+        }
+    }
+    return sum(total);
+}
+
 void birth(const CanvasView& canvas, const Geometry& g, BirthScore& out) {
     const vint lanes = lane_indices();
     const float wc = canvas.chroma_weight;
@@ -412,7 +450,7 @@ void birth(const CanvasView& canvas, const Geometry& g, BirthScore& out) {
 
 const EngineKernels& engine_kernels() {
     static constexpr EngineKernels kernels = {trial,      commit,  quadratic, group_remove,  group_trial,
-                                              accumulate, resolve, retarget,  squared_error, birth};
+                                              accumulate, resolve, retarget,  squared_error, block_error, color, birth};
     return kernels;
 }
 

@@ -137,7 +137,7 @@ void load_p(PEngine& e, const Ints2& splats, const Ints3& vectors, const Ints3& 
 }
 
 Encoded encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2& lambda_map, float lambda_, int sweeps,
-                  int max_births, int density, int group_row_step, bool light, bool affine, bool cell_affine, bool cell_shift, bool screen, int64_t units, const std::vector<int>& prices, int64_t cut,
+                  int max_births, int density, bool light, bool affine, bool cell_affine, bool cell_shift, bool screen, bool quick, int64_t units, const std::vector<int>& prices, int64_t cut,
                   double clock_s, double bits) {
     check_map(lambda_map, e.canvas());
     std::vector<Flow> fields;
@@ -151,12 +151,12 @@ Encoded encode_p(PEngine& e, const std::vector<FlowArray>& flows, const Floats2&
     params.sweeps = sweeps;
     params.max_births = max_births;
     params.density = density;
-    params.group_row_step = std::max(1, group_row_step);
     params.light = light;
     params.affine = affine;
     params.cell_affine = cell_affine;
     params.cell_shift = cell_shift;
     params.screen = screen;
+    params.quick = quick;
     params.work.units = units;
     params.work.cut = cut;
     params.work.clock_s = clock_s;
@@ -201,8 +201,7 @@ void bind_p(nb::module_& m) {
         .def("squared_error", &PEngine::squared_error, nb::call_guard<nb::gil_scoped_release>(),
              "Weighted squared error of the state against the target, 0..255 scale.")
         .def("encode", &encode_p, nb::arg("flows"), nb::arg("lambda_map"), nb::arg("lambda_"), nb::arg("sweeps") = 8,
-             nb::arg("max_births") = 12, nb::arg("density") = 2, nb::arg("group_row_step") = 1,
-             nb::arg("light") = true, nb::arg("affine") = true, nb::arg("cell_affine") = true, nb::arg("cell_shift") = true, nb::arg("screen") = false,
+             nb::arg("max_births") = 12, nb::arg("density") = 2, nb::arg("light") = true, nb::arg("affine") = true, nb::arg("cell_affine") = true, nb::arg("cell_shift") = true, nb::arg("screen") = false, nb::arg("quick") = false,
              nb::arg("units") = 0, nb::arg("prices") = std::vector<int>(kWorkStages, 1), nb::arg("cut") = -1,
              nb::arg("clock_s") = 0., nb::arg("bits") = 0.,
              "Encodes the target; returns the commands and figures. The state inside moves on with them.")
@@ -224,6 +223,31 @@ void bind_p(nb::module_& m) {
             },
             nb::arg("slot"), nb::arg("after").none(),
             "Change of squared error if a live splat became `after` (9 fields), or went (None).")
+        .def(
+            "match_blocks",
+            [](PEngine& e, float lambda, const std::vector<uint8_t>& calm) {
+                const size_t blocks = e.vectors().size() / 2;
+                expect(calm.size(), blocks, "calm blocks");
+                std::vector<Out<int32_t, 3>> out;
+                for (const BlockLevel& level : e.match_blocks(lambda, calm)) {
+                    std::vector<int32_t> added;
+                    for (size_t i = 0; i < level.on.size(); ++i)
+                        for (const int v : {level.added[i].x, level.added[i].y}) added.push_back(level.on[i] ? v : 0);
+                    const auto rows = static_cast<size_t>(level.rows), columns = static_cast<size_t>(level.columns);
+                    out.push_back(to_numpy(added, {rows, columns, 2}));
+                }
+                return out;
+            },
+            nb::arg("lambda_"), nb::arg("calm"),
+            "Vectors that matching pixels finds, 1/4 px: what the cells of each level add, [rows, columns, 2] four times.")
+        .def(
+            "color_model",
+            [](PEngine& e, int slot) {
+                check_slot(e, slot);
+                const ColorModel model = e.color_model(slot);
+                return std::vector<float>{model.matrix, model.gradient[0], model.gradient[1], model.gradient[2]};
+            },
+            nb::arg("slot"), "How each plane's squared error depends on a live splat's colour: matrix, then three gradients.")
         .def("propose_light", &PEngine::propose_light, nb::arg("lambda_"), nb::call_guard<nb::gil_scoped_release>(),
              "Light that would be tried for the target at this lambda: gain, Y, Cb, Cr; all 0 for none.")
         .def(

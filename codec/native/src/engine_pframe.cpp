@@ -9,6 +9,7 @@
 #include "engine_births.hpp"
 #include "engine_groups.hpp"
 #include "engine_light.hpp"
+#include "engine_matched.hpp"
 #include "engine_sweep.hpp"
 
 namespace splatcall {
@@ -139,6 +140,21 @@ std::vector<int32_t> PEngine::propose_light(float lambda) {
     return {proposal.light, proposal.light + 4};
 }
 
+std::vector<BlockLevel> PEngine::match_blocks(float lambda, const std::vector<uint8_t>& calm) {
+    refresh_canvas();
+    PResult unused;
+    MatchedMotion motion(*this, unused);
+    const BlockLevel* levels = motion.search(calm, [&](int, int) { return lambda; });
+    return {levels, levels + kLevels};
+}
+
+ColorModel PEngine::color_model(int slot) {
+    refresh_canvas();
+    ColorModel model;
+    canvas_.kernels().color(canvas_.view(), geometry(slot), model);
+    return model;
+}
+
 std::vector<int32_t> PEngine::fit_affine(const Flow& flow) {
     PResult unused;
     const Affine affine = AffineSearch(*this, {}, unused).fit(flow);
@@ -205,11 +221,15 @@ PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map,
         for (size_t i = 0; i < rise_.size(); ++i) rise_[i] -= (1 + kNoiseShare) * rest_error_[i];
     const auto mapped = Clock::now();
     work_.enter(kCellStage, kCellShare);
-    GroupSearch(*this, flows, result).run();
+    if (params.quick)
+        MatchedMotion(*this, result).run();
+    else
+        GroupSearch(*this, flows, result).run();
     result.shared_bits = work_.bits();
     const auto grouped = Clock::now();
     work_.enter(kSweepStage, kSweepShare);
     Sweep sweep(*this, result);
+    if (params.quick) sweep.run_colors();
     for (int i = 0; i < params.sweeps && !(i > 0 && work_.over()); ++i) sweep.run(i);
     sweep.finish();
     const auto swept = Clock::now();

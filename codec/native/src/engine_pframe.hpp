@@ -8,13 +8,13 @@
 #include <memory>
 #include <vector>
 
+#include "engine_blocks.hpp"
 #include "engine_canvas.hpp"
 #include "engine_cost.hpp"
 #include "engine_work.hpp"
 
 namespace splatcall {
 
-inline constexpr int kLevels = 4;       // cells of 128, 64, 32, 16 px
 inline constexpr int kShiftLevels = 2;  // shifts of 64, 32 px cells
 inline constexpr int kBlockSlots = 32, kBlockFill = 26;
 inline constexpr float kRisenBits = 3;  // rise of a block's error, in bits, from which its splats are looked at
@@ -30,13 +30,13 @@ struct PParams {
     int sweeps = 8;
     int max_births = 12;
     int density = 2;          // context that costs of updates assume, 1..3
-    int group_row_step = 1;   // rows skipped in trials of candidates; accepted ones are tried on every row
     bool light = true;
     bool affine = true;
     bool cell_affine = true;
     bool cell_shift = true;
     WorkBudget work{};
     bool screen = false;      // look only where the error has risen since the last frame, most first
+    bool quick = false;       // motion by matching pixels, colours alone before all else, models from some of the rows
 };
 
 struct CellLevelResult {
@@ -97,6 +97,10 @@ public:
     double trial(int slot, const int32_t* after);
     // Light that would be tried for the target at this lambda: gain, Y, Cb, Cr.
     std::vector<int32_t> propose_light(float lambda);
+    // Vectors that matching pixels finds at this lambda. calm: [rows16, columns16] blocks that stay where they are.
+    std::vector<BlockLevel> match_blocks(float lambda, const std::vector<uint8_t>& calm);
+    // How the squared error depends on a live splat's colour.
+    ColorModel color_model(int slot);
     // Global affine that most of a flow agrees with: a, b, c, d, tx, ty.
     std::vector<int32_t> fit_affine(const Flow& flow);
 
@@ -112,6 +116,7 @@ private:
     friend class LightSearch;
     friend class AffineSearch;
     friend class GroupSearch;
+    friend class MatchedMotion;
     friend class Sweep;
     friend class BirthSearch;
     friend class Reserve;

@@ -12,6 +12,9 @@ constexpr float kNearlyPaid = .6f;   // share of its cost a splat must have gain
 constexpr float kLeastGain = 1e-3f;
 constexpr float kLeastBits = 1;      // that a splat's predicted gain must pay beyond its activation
 constexpr int kMostTrials = 4;       // exact trials of a splat's candidates
+constexpr int kPasses = 3, kQuickPasses = 1;  // of the descent of one candidate
+constexpr int kQuickRows = 12, kMostRowStep = 4;  // rows of a splat that a quick model looks at, at least; of how many one
+constexpr float kMostColorStep = 60;  // 1/255, of one change
 // Factors on lambda of the first sweeps: the large gains first, so that small ones do not stand in their way.
 constexpr float kAnnealing[3] = {2.5f, 1.6f, 1.25f};
 constexpr int kAnnealedSweeps = 4;   // with fewer sweeps only the first is annealed, by the factor below
@@ -75,6 +78,25 @@ void Sweep::run(int index) {
     lambda_factor_ = annealing(index, e_.params_.sweeps);
     dirty_before_.resize(dirty_.size());
     for (size_t i = 0; i < dirty_.size(); ++i) dirty_before_[i] = dirty_[i].exchange(0, std::memory_order_relaxed);
+    run_rounds([&](int slot, const SweepItem& item) {
+        if (out_of_work()) {
+            if (index == 0) unvisited_.fetch_add(1, std::memory_order_relaxed);
+        } else if (!out_of_bits()) {
+            visit(slot, item, index);
+        }
+    });
+}
+
+void Sweep::run_colors() {
+    lambda_factor_ = 1;
+    dirty_before_.assign(dirty_.begin(), dirty_.end());
+    run_rounds([&](int slot, const SweepItem&) {
+        if (!out_of_work() && !out_of_bits()) visit_color(slot);
+    });
+}
+
+template <class Visitor>
+void Sweep::run_rounds(Visitor visitor) {
     for (const auto& round : plan_.rounds) {
         changed_before_ = changed_;
         for (size_t b = 0; b < block_changed_.size(); ++b)
@@ -82,13 +104,7 @@ void Sweep::run(int index) {
                 std::count(changed_.begin() + b * kBlockSlots, changed_.begin() + (b + 1) * kBlockSlots, 1));
         e_.work_.run(e_.canvas_.pool(), static_cast<int>(round.size()), [&](int i, int) {
             const SweepItem& item = plan_.items[round[i]];
-            for (const int slot : item.slots) {
-                if (out_of_work()) {
-                    if (index == 0) unvisited_.fetch_add(1, std::memory_order_relaxed);
-                    continue;
-                }
-                if (!out_of_bits()) visit(slot, item, index);
-            }
+            for (const int slot : item.slots) visitor(slot, item);
         });
     }
 }
@@ -109,13 +125,14 @@ void Sweep::load_model(Visit& v) const {
     const int32_t* f = e_.fields(v.slot);
     QuadraticModel model;
     const Canvas& canvas = e_.canvas_;
-    canvas.kernels().quadratic(canvas.view(), v.now, make_shape_forms(f, v.now), model);
+    const int row_step = e_.params_.quick ? std::min(kMostRowStep, std::max(1, (v.now.row_end - v.now.row_begin) / kQuickRows)) : 1;
+    canvas.kernels().quadratic(canvas.view(), v.now, make_shape_forms(f, v.now), model, row_step);
     float unit[8];
     for (int k = 0; k < 8; ++k) unit[k] = e_.steps_.of(k) * kUnit[k];
     scale_model(model.gradient, model.hessian, unit, v.gradient, v.hessian);
     const float sigma = std::exp(f[2] * kUnit[2]);
     const int reach = static_cast<int>(std::max(1.f, .5f * sigma) * 2.f / unit[0]);
-    for (int k = 0; k < 8; ++k) v.limit[k] = k < 2 ? reach : k < 5 ? 4 : static_cast<int>(60 / unit[k]);
+    for (int k = 0; k < 8; ++k) v.limit[k] = k < 2 ? reach : k < 5 ? 4 : static_cast<int>(kMostColorStep / unit[k]);
 }
 
 float Sweep::bits(const Visit& v, const int delta[8]) const {
@@ -142,7 +159,7 @@ void Sweep::descend(const Visit& v, Candidate& c) const {
         here = there;
         return true;
     };
-    for (int pass = 0; pass < 3; ++pass) {
+    for (int pass = 0; pass < (e_.params_.quick ? kQuickPasses : kPasses); ++pass) {
         bool improved = false;
         int trial[8];
         for (int k = 0; k < 8; ++k) {
@@ -224,6 +241,52 @@ bool Sweep::try_death(Visit& v) {
     take(v, dead, none, v.now);
     count_bits(bits_dead - v.bits_now);
     return true;
+}
+
+void Sweep::best_color(const Visit& v, const ColorModel& model, int best[8]) const {
+    const float chroma_weight = e_.canvas_.view().chroma_weight;
+    float step[3];
+    int ideal[3];
+    for (int k = 0; k < 3; ++k) {
+        step[k] = e_.steps_.of(5 + k) * kUnit[5 + k];
+        const int most = static_cast<int>(kMostColorStep / step[k]);
+        ideal[k] = std::min(std::max(static_cast<int>(std::lrint(-model.gradient[k] / model.matrix / step[k])), -most), most);
+    }
+    const auto change = [&](int k, int d) {
+        const float by = d * step[k];
+        return (k ? chroma_weight : 1.f) * by * (2 * model.gradient[k] + by * model.matrix);
+    };
+    float least = 0;
+    for (const int luma : {ideal[0], ideal[0] - (ideal[0] > 0) + (ideal[0] < 0), 0})
+        for (const int with_chroma : {0, 1}) {
+            const int trial[8] = {0, 0, 0, 0, 0, luma, with_chroma * ideal[1], with_chroma * ideal[2]};
+            if (!any(trial)) continue;
+            const float cost = change(0, trial[5]) + change(1, trial[6]) + change(2, trial[7]) + v.lambda * bits(v, trial);
+            if (cost < least) least = cost, std::copy_n(trial, 8, best);
+        }
+}
+
+void Sweep::visit_color(int slot) {
+    Visit v;
+    v.slot = slot;
+    v.now = e_.geometry(slot);
+    if (e_.params_.screen && !near_change(v.now)) return;
+    v.lambda = e_.lambda_at(e_.fields(slot)[0] >> 4, e_.fields(slot)[1] >> 4);
+    v.activation = activation_bits(slot);
+    v.bits_now = 0;
+    const Canvas& canvas = e_.canvas_;
+    ColorModel model;
+    canvas.kernels().color(canvas.view(), v.now, model);
+    float gain = 0;
+    for (int k = 0; k < 3; ++k) gain += (k ? canvas.view().chroma_weight : 1.f) * model.gradient[k] * model.gradient[k];
+    if (gain < model.matrix * v.lambda * (v.activation + kLeastBits) || model.matrix < kLeastGain) return;
+    int best[8] = {};
+    best_color(v, model, best);
+    if (!any(best)) return;
+    int32_t fields[kFields];
+    place(slot, best, fields);
+    take(v, fields, best, make_geometry(fields, e_.height_));
+    count_bits(bits(v, best));
 }
 
 void Sweep::visit(int slot, const SweepItem& item, int index) {

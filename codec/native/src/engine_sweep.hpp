@@ -15,6 +15,8 @@ public:
     Sweep(PEngine& engine, PResult& result);
     // Sweep number `index` over the splats; later ones visit only what changed around them and what nearly paid.
     void run(int index);
+    // Before the sweeps: colours alone, whose effect on the error is known exactly without a trial.
+    void run_colors();
     // Writes updates and deaths into the result.
     void finish();
 
@@ -34,7 +36,11 @@ private:
 
     void make_plan();
     void mark_risen();
+    template <class Visitor>
+    void run_rounds(Visitor visitor);
     void visit(int slot, const SweepItem& item, int index);
+    void visit_color(int slot);
+    void best_color(const Visit& v, const ColorModel& model, int best[8]) const;
     void load_model(Visit& v) const;
     float activation_bits(int slot) const;
     float bits(const Visit& v, const int delta[8]) const;
