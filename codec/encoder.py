@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codec.bitstream.epoch import pack_epoch
-from codec.bitstream.frame import parse_frame, serialize_key, serialize_p
+from codec.bitstream.frame import parse_frame, serialize_key, serialize_lead, serialize_p
 from codec.bitstream.header import parse_header
 from codec.config import EncoderConfig
 from codec.engine import (
@@ -21,7 +21,6 @@ from codec.engine import (
     PFrameEngine,
     PFrameFigures,
     PFramePlan,
-    fewer_at_first,
 )
 from codec.epoch_plan import blocks_of_key, is_unfinished, next_epoch
 from codec.errors import ConfigError, StreamStateError
@@ -31,9 +30,10 @@ from codec.motion import FlowEstimator
 from codec.rate_bucket import sent_bits
 from codec.rate_control import BitrateControl, Sent, lambda_of_quality, rhythm_factor
 from codec.scene import SceneCutTest, luma_of
-from codec.state import apply_frame, state_hash
+from codec.state import apply_frame, state_hash, state_of_part
 from codec.types import (
     FIELDS,
+    KIND_NORMALISED,
     EncodedFrame,
     FloatArray,
     FrameStats,
@@ -225,18 +225,20 @@ class Encoder:
         expected = GrowingEngine.expected_splats(len(commands.splats), len(pool))
         epoch = next_epoch(config, before, blocks_of_key(expected))
         number = 0 if self.state is None else self.state.frame_number + 1
-        parts = serialize_key(epoch, number, commands, None)
-        while len(parts) > 1 and len(pool):
-            commands, pool = fewer_at_first(commands, pool)
-            parts = serialize_key(epoch, number, commands, None)
-        state = SplatState.empty(epoch)
-        state.frame_number = number - 1
-        apply_frame(state, parse_frame(parts, epoch))
         self.last_changed = np.full(epoch.slots, number, np.int64)
         if len(pool):
+            part, kept = serialize_lead(epoch, number, commands)
+            parts: tuple[bytes, ...] = (part,)
+            later = np.insert(commands.splats[~kept], 8, KIND_NORMALISED, axis=1)
+            commands, pool = KeyCommands(commands.base_levels, commands.splats[kept]), np.concatenate([pool, later])
             lead, errors = len(commands.splats), fitter.lead_errors()
-            self._adopt(state, GrowingEngine(epoch, config.threads, pool, lead, errors, config.max_splats))
+            engine = GrowingEngine(epoch, config.threads, pool, lead, errors, config.max_splats)
+            self._adopt(state_of_part(epoch, number, commands), engine)
         else:
+            parts = serialize_key(epoch, number, commands, None)
+            state = SplatState.empty(epoch)
+            state.frame_number = number - 1
+            apply_frame(state, parse_frame(parts, epoch))
             self._adopt(state)
         stages["pack"] = (time.perf_counter() - started) * 1000
         record = pack_epoch(epoch)

@@ -1,24 +1,16 @@
 """What values are predicted from, both directions side by side: base levels, key-frame splats, cell vectors.
 
 Encoders turn values into residuals, decoders residuals into values (SPEC sections 5 and 6.1). Where values are known
-at once the arithmetic is vectorised; where each depends on the one before it goes one by one.
+at once the arithmetic is vectorised; where each depends on the one before it goes one by one; what key parts are
+predicted from is native, with a scalar twin among the tests.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from codec.quantize import (
-    KEY_BASE_LEVEL_HIGH,
-    KEY_BASE_LEVEL_LOW,
-    KEY_BASE_STEPS,
-    SIZE_CLASSES,
-    clamp,
-    saturate_splats,
-    size_class,
-)
+from codec.native import _native
+from codec.quantize import KEY_BASE_LEVEL_HIGH, KEY_BASE_LEVEL_LOW, KEY_BASE_STEPS, clamp
 from codec.types import CELL_LEVELS_PX, VECTOR_CELL_PX, BoolArray, CellLevel, EpochRecord, IntArray, ParsedCells
 
 __all__ = [
@@ -31,7 +23,6 @@ __all__ = [
     "cell_vectors",
     "key_residuals",
     "key_values",
-    "rounded_division",
 ]
 
 KEY_SCALE_REFERENCE = np.array([1, 4, 7, 10, 14], np.int32)  # l of each size class that residual 0 means
@@ -45,16 +36,7 @@ KEY_WEIGHTS = (
      9, 9, 9, 9, 9, 8, 8, 8, 8, 8, 8, 7, 7, 7, 7, 7, 7, 7, 7, 6, 6, 6, 6, 6),
 )  # fmt: skip
 _FIRST_LEVEL = 512 // KEY_BASE_STEPS * np.array([1, 0, 0], np.int32)
-_WEIGHT_RADII = (1, 1, 2, 3, 5)  # of the window of 8 px cells a splat is added to, by size class
-_MARGIN_CELLS = max(_WEIGHT_RADII)  # around the grid of accumulators: additions that fall there are never read
 _VECTOR_LOW, _VECTOR_HIGH = -2048, 2047
-
-WideArray = npt.NDArray[np.int64]
-
-
-def rounded_division(values: WideArray, divisors: WideArray | int) -> WideArray:
-    """Return values / divisors rounded to nearest, halves up; divisors are positive."""
-    return (2 * values + divisors) // (2 * divisors)
 
 
 def base_residuals(levels: IntArray) -> IntArray:
@@ -106,86 +88,6 @@ def base_colors_at(epoch: EpochRecord, base: IntArray, x_px: IntArray, y_px: Int
     return base[:, row, column].T
 
 
-class _KeyPredictor:
-    """Accumulators on a grid of 8 px cells: W, sums of w times Y, Cb, Cr, e1, e2 of the splats so far."""
-
-    _CHANNELS = 6
-
-    def __init__(
-        self, epoch: EpochRecord, base: IntArray, classes: IntArray, means: IntArray, known: IntArray | None
-    ) -> None:
-        """Start with the known splats [m, >= 8] for others of these classes [n] and means [n, 2] in coded order."""
-        rows, columns = epoch.grid(8)
-        self._stride = columns + 2 * _MARGIN_CELLS
-        self._sums = np.zeros(((rows + 2 * _MARGIN_CELLS) * self._stride, self._CHANNELS), np.int64)
-        self._rows, self._columns = rows, columns
-        self._cells = self._places(means)
-        self._base_weights = (26 >> classes).astype(np.int64)
-        base_colors = base_colors_at(epoch, base, means[:, 0] >> 4, means[:, 1] >> 4)
-        self._weighted_base = self._base_weights[:, None] * base_colors
-        steps = epoch.steps
-        self._steps = np.array(
-            [steps.key_shape, steps.key_shape, steps.key_luma, steps.key_chroma, steps.key_chroma], np.int64
-        )
-        self._windows = [self._window(size) for size in range(SIZE_CLASSES)]
-        if known is not None and len(known):
-            sizes = size_class(known[:, 2])
-            for size in range(SIZE_CLASSES):
-                own = known[sizes == size]
-                self._add(self._places(own[:, :2]), size, own[:, 3:8])
-
-    def _places(self, means: IntArray) -> WideArray:
-        """Return the cells [n] of means [n, 2]."""
-        cell_x = clamp(means[:, 0] >> 7, 0, self._columns - 1) + _MARGIN_CELLS
-        cell_y = clamp(means[:, 1] >> 7, 0, self._rows - 1) + _MARGIN_CELLS
-        return cell_y.astype(np.int64) * self._stride + cell_x
-
-    def _window(self, size: int) -> tuple[WideArray, WideArray]:
-        """Return the offsets [m] of a class's window of cells and their weights [m]."""
-        reach = np.arange(-_WEIGHT_RADII[size], _WEIGHT_RADII[size] + 1)
-        dy, dx = (grid.ravel() for grid in np.meshgrid(reach, reach, indexing="ij"))
-        weights = np.array(KEY_WEIGHTS[size], np.int64)[dx**2 + dy**2]
-        return dy * self._stride + dx, weights
-
-    def predict(self, batch: slice) -> WideArray:
-        """Return the predicted levels [m, 5] of e1, e2, Y, Cb, Cr of a batch."""
-        sums = self._sums[self._cells[batch]]
-        total = (sums[:, 0] + self._base_weights[batch])[:, None]
-        colors = (sums[:, 1:4] + self._weighted_base[batch]) // total
-        shapes = 7 * sums[:, 4:6] // (10 * total)
-        return rounded_division(np.concatenate([shapes, colors], axis=1), self._steps)
-
-    def levels_to_values(self, levels: WideArray) -> WideArray:
-        """Return values [m, 5] of levels."""
-        return levels * self._steps
-
-    def values_to_levels(self, values: IntArray) -> WideArray:
-        """Return the levels [m, 5] of values that are multiples of their steps."""
-        return values // self._steps
-
-    def add(self, batch: slice, size: int, values: IntArray) -> None:
-        """Add a batch of one class with its values [m, 5] of e1, e2, Y, Cb, Cr."""
-        self._add(self._cells[batch], size, values)
-
-    def _add(self, cells: WideArray, size: int, values: IntArray) -> None:
-        """Add splats of one class in cells [m] with their values [m, 5] of e1, e2, Y, Cb, Cr."""
-        offsets, weights = self._windows[size]
-        channels = np.empty((len(values), self._CHANNELS), np.int64)
-        channels[:, 0] = 1
-        channels[:, 1:4] = values[:, 2:5]
-        channels[:, 4:6] = values[:, 0:2]
-        places = (cells[:, None] + offsets)[:, :, None] * self._CHANNELS + np.arange(self._CHANNELS)
-        np.add.at(self._sums.reshape(-1), places.ravel(), (weights[:, None] * channels[:, None, :]).ravel())
-
-
-def _key_batches(classes: IntArray, tile_rows: IntArray) -> Iterator[slice]:
-    """Yield runs of splats of one class in one row of tiles."""
-    changes = np.flatnonzero((np.diff(classes) != 0) | (np.diff(tile_rows) != 0)) + 1
-    edges = [0, *changes.tolist(), len(classes)] if len(classes) else [0]
-    for start, end in pairwise(edges):
-        yield slice(start, end)
-
-
 def key_residuals(
     epoch: EpochRecord,
     base: IntArray,
@@ -198,13 +100,9 @@ def key_residuals(
 
     known: [m, >= 8] splats that decoders have before these, whose values they are predicted from too.
     """
-    predictor = _KeyPredictor(epoch, base, classes, splats[:, :2], known)
-    residuals = np.empty((len(splats), 5), np.int32)
-    for batch in _key_batches(classes, tile_rows):
-        values = splats[batch, 3:8]
-        residuals[batch] = predictor.values_to_levels(values) - predictor.predict(batch)
-        predictor.add(batch, int(classes[batch.start]), values)
-    return residuals
+    return _native.key_residuals(
+        *_key_context(epoch, base), _contiguous(classes), _contiguous(tile_rows), _contiguous(splats), _rows(known)
+    )
 
 
 def key_values(
@@ -221,14 +119,33 @@ def key_values(
     fields: [n, 3] x, y, s; residuals: [n, 5] of e1, e2, Y, Cb, Cr; base: [3, bh, bw] as it is when the part is applied;
     known: as of `key_residuals`.
     """
-    predictor = _KeyPredictor(epoch, base, classes, fields[:, :2], known)
-    splats = np.empty((len(fields), 8), np.int32)
-    splats[:, :3] = fields
-    for batch in _key_batches(classes, tile_rows):
-        splats[batch, 3:8] = predictor.levels_to_values(predictor.predict(batch) + residuals[batch])
-        splats[batch] = saturate_splats(epoch, splats[batch])
-        predictor.add(batch, int(classes[batch.start]), splats[batch, 3:8])
-    return splats
+    return _native.key_values(
+        *_key_context(epoch, base),
+        _contiguous(classes),
+        _contiguous(tile_rows),
+        _contiguous(fields),
+        _contiguous(residuals),
+        _rows(known),
+    )
+
+
+def _key_context(
+    epoch: EpochRecord, base: IntArray
+) -> tuple[int, int, IntArray, tuple[int, int, int, int, int], tuple[tuple[int, ...], ...]]:
+    """Return what the native predictions need beside splats: sizes, base, steps of e1, e2, Y, Cb, Cr, and weights."""
+    steps = epoch.steps
+    of_values = steps.key_shape, steps.key_shape, steps.key_luma, steps.key_chroma, steps.key_chroma
+    return epoch.width_px, epoch.height_px, _contiguous(base), of_values, KEY_WEIGHTS
+
+
+def _contiguous(values: IntArray) -> IntArray:
+    """Return values as the native module takes them."""
+    return np.ascontiguousarray(values, np.int32)
+
+
+def _rows(known: IntArray | None) -> IntArray:
+    """Return known splats [m, >= 8], none where there are none."""
+    return np.zeros((0, 8), np.int32) if known is None else _contiguous(known)
 
 
 _LevelResolver = Callable[[BoolArray, IntArray, IntArray], IntArray]

@@ -35,6 +35,7 @@ from codec.types import (
     SHIFT_LEVELS_PX,
     EpochRecord,
     IntArray,
+    KeyCommands,
     ParsedFrame,
     ParsedKeyPart,
     ParsedPPart,
@@ -56,6 +57,7 @@ __all__ = [
     "midpoint_splats",
     "shifted",
     "state_hash",
+    "state_of_part",
     "unwrap_number",
     "updated",
 ]
@@ -124,6 +126,16 @@ def _apply_key_part(state: SplatState, part: ParsedKeyPart, known: IntArray | No
     state.splats[slots, :8] = fields[order]
     state.splats[slots, 8] = KIND_NORMALISED
     return fields
+
+
+def state_of_part(epoch: EpochRecord, number: int, key: KeyCommands) -> SplatState:
+    """Return the state after a key frame of one part with these splats, as decoders come to."""
+    state = SplatState.empty(epoch)
+    state.base[:] = dequantize_base(key.base_levels)
+    order, slots = deal_slots(epoch, 0, key.splats)
+    state.splats[slots, :8], state.splats[slots, 8] = key.splats[order], KIND_NORMALISED
+    state.frame_number = number
+    return state
 
 
 def _apply_p_part(state: SplatState, part: ParsedPPart) -> None:

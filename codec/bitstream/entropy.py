@@ -124,9 +124,10 @@ class PlaneCoder(ABC):
         coded[order] = runs[0] if len(runs) == 1 else np.concatenate(runs)
         return coded
 
-    def planes(self, name: str, contexts: IntArray, symbols: IntArray) -> None:
-        """Encode planes [p, n] of which all is known, one after another."""
-        for own, plane in zip(contexts, symbols, strict=True):
+    def planes(self, name: str, places: IntArray, contexts: IntArray, symbols: IntArray) -> None:
+        """Encode planes of which all is known, one after another; places: [n] the plane of each symbol, ascending."""
+        starts = np.flatnonzero(np.diff(places, prepend=-1))
+        for own, plane in zip(np.split(contexts, starts)[1:], np.split(symbols, starts)[1:], strict=True):
             self.table(name, own, plane)
 
     def row(self, name: str, contexts: list[int], symbols: list[int]) -> list[int]:
@@ -224,11 +225,11 @@ class PlaneEncoder(PlaneCoder):
         self._runs.append((FIRST_ROW[name] + context, int(symbol)))
         return symbol
 
-    def planes(self, name: str, contexts: IntArray, symbols: IntArray) -> None:
-        """Keep known planes [p, n]: sorted by plane and context at once, not plane by plane."""
+    def planes(self, name: str, places: IntArray, contexts: IntArray, symbols: IntArray) -> None:
+        """Keep known planes: sorted by plane and context at once, not plane by plane."""
         first, rows = FIRST_ROW[name], TABLES[name].contexts
-        keys = (np.arange(len(symbols))[:, None] * rows + contexts).reshape(-1)
-        ordered = symbols.reshape(-1)[keys.astype(np.uint16).argsort(kind="stable")].astype(np.int32, copy=False)
+        keys = places * rows + contexts
+        ordered = symbols[keys.argsort(kind="stable")].astype(np.int32, copy=False)
         counts = np.bincount(keys)
         used = counts.nonzero()[0]
         start = 0

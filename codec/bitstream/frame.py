@@ -5,13 +5,21 @@ from dataclasses import replace
 
 from codec.bitstream.entropy import CountingEncoder, PlaneCoder, PlaneDecoder
 from codec.bitstream.header import FrameHeader, parse_header
-from codec.bitstream.key_frame import parse_key_part, serialize_key
+from codec.bitstream.key_frame import parse_key_part, serialize_key, serialize_lead
 from codec.bitstream.p_frame import parse_p_part, serialize_p
 from codec.errors import BitstreamError
 from codec.slots import blocks_for
 from codec.types import EPOCH_MODULUS, EpochRecord, ParsedFrame, ParsedKeyPart, ParsedPPart
 
-__all__ = ["MAX_PARSED_PART_BYTES", "frame_bits", "parse_frame", "parse_part", "serialize_key", "serialize_p"]
+__all__ = [
+    "MAX_PARSED_PART_BYTES",
+    "frame_bits",
+    "parse_frame",
+    "parse_part",
+    "serialize_key",
+    "serialize_lead",
+    "serialize_p",
+]
 
 MAX_PARSED_PART_BYTES = 65535
 

@@ -25,11 +25,12 @@ from codec.types import (
     ParsedKeyPart,
 )
 
-__all__ = ["check_lattice", "layout_splats", "parse_key_part", "serialize_key"]
+__all__ = ["check_lattice", "layout_splats", "parse_key_part", "serialize_key", "serialize_lead"]
 
 _GUESSED_BITS = 34.0  # of a splat, before any part has been coded
 _LEAST_BITS = 20.0  # of a splat: more than a part holds at these are not tried
 _FILL = 0.96  # of a part that is aimed at when its size is guessed from another's
+_LEAD_FILL = 0.985  # likewise, where there is one part only
 
 
 def serialize_key(
@@ -71,6 +72,33 @@ def serialize_key(
         own = replace(header, part=part, parts=len(pieces), layer=layer if layered else None)
         parts.append(serialize_header(own if part == 0 else replace(own, hash16=None)) + stream)
     return tuple(parts)
+
+
+def serialize_lead(
+    epoch: EpochRecord, number: int, commands: KeyCommands, max_part_bytes: int = MAX_PART_BYTES
+) -> tuple[bytes, BoolArray]:
+    """Return a key frame of one part, of the base and the coarsest splats as far as they fit, and which these are [n].
+
+    It is coded by the table set that takes the fewest bits. Raises StreamStateError as `serialize_key` does.
+    """
+    _check_commands(epoch, commands)
+    header = FrameHeader("key", epoch.epoch % EPOCH_MODULUS, number % NUMBER_MODULUS, 0)
+    room = max_part_bytes - header.size_bytes
+    writer = _LayerWriter(epoch, 0, 0, room, commands.base_levels, np.zeros((0, 8), np.int32))
+    order = np.argsort(-commands.splats[:, 2], kind="stable")
+    count = len(order)
+    while True:
+        coder = writer.coded(commands.splats[order[:count]], with_base=True)
+        table_set = coder.cheapest_set()
+        stream = coder.finish(table_set)
+        if len(stream) <= room:
+            break
+        if not count:
+            raise StreamStateError(f"the base needs {len(stream)} bytes, a part has room for {room}")
+        count = min(int(count * _LEAD_FILL * room / len(stream)), count - 1)
+    kept = np.zeros(len(order), np.bool_)
+    kept[order[:count]] = True
+    return serialize_header(replace(header, table_set=table_set)) + stream, kept
 
 
 def _pieces(
@@ -199,6 +227,12 @@ class _LayerWriter:
 
     def _encode(self, splats: IntArray, with_base: bool) -> bytes:
         """Return the stream of a part with these splats."""
+        coder = self.coded(splats, with_base)
+        self.set_bits = coder.set_bits().astype(np.float32)
+        return coder.finish()
+
+    def coded(self, splats: IntArray, with_base: bool) -> PlaneEncoder:
+        """Return a coder with all of a part with these splats."""
         if self._next_block + blocks_for(len(splats)) > self._end_block and len(splats):
             raise StreamStateError(
                 f"{len(splats)} splats do not fit into blocks {self._next_block}..{self._end_block}"
@@ -208,8 +242,7 @@ class _LayerWriter:
         coder = PlaneEncoder(self._table_set)
         levels = self._base_levels if with_base else None
         code_key_part(coder, self._epoch, with_base, self._layer, levels, layout)
-        self.set_bits = coder.set_bits().astype(np.float32)
-        return coder.finish()
+        return coder
 
 
 def layout_splats(epoch: EpochRecord, first_block: int, splats: IntArray, base: IntArray, known: IntArray) -> KeyLayout:

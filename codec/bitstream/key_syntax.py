@@ -18,9 +18,9 @@ _NEIGHBOUR_CLASSES = np.array([0, 1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 5], np.int32)  #
 _COARSER_CLASSES = np.array([0, 1, 1, 2, 2, 2, 2, 3], np.int32)  # by splats of coarser classes in the 64 px cell
 
 
-def _tile_entropy_bits(tiles: IntArray, tile_count: int) -> float:
-    """Return the bits of the splats' counts in tiles, as if each count cost its own entropy."""
-    per_tile = np.bincount(np.unique(tiles, return_counts=True)[1])
+def _tile_entropy_bits(x: IntArray, y: IntArray, tile_count: int) -> float:
+    """Return the bits of the splats' counts in tiles, columns x and rows y, as if each count cost its own entropy."""
+    per_tile = np.bincount(np.bincount(y * (int(x.max()) + 1) + x))
     per_tile[0] = tile_count - per_tile[1:].sum()
     shares = per_tile[per_tile > 0] / tile_count
     return float(-tile_count * (shares * np.log2(shares)).sum())
@@ -30,8 +30,8 @@ def _best_exponent(x: IntArray, y: IntArray, part_px: int) -> int:
     """Return the tile exponent that codes these means (1/16 px) with the fewest bits in a part of so many px."""
     best, best_bits = _MAX_EXPONENT, float("inf")
     for exponent in range(_MIN_EXPONENT, _MAX_EXPONENT + 1):
-        tiles = (y >> 4 + exponent) << 16 | x >> 4 + exponent
-        bits = 2 * exponent * len(x) + _tile_entropy_bits(tiles, max(part_px >> 2 * exponent, 1))
+        tile_count = max(part_px >> 2 * exponent, 1)
+        bits = 2 * exponent * len(x) + _tile_entropy_bits(x >> 4 + exponent, y >> 4 + exponent, tile_count)
         if bits < best_bits:
             best, best_bits = exponent, bits
     return best
@@ -167,6 +167,9 @@ def _code_counts(
     shift = 6 - exponent
     columns = np.arange(counts.shape[1]) >> shift
     coarser_contexts = 24 * size + _COARSER_CLASSES[np.minimum(coarser, 7)]
+    if not coder.decodes and counts.max(initial=0) < _COUNT_ESCAPE and counts.sum() <= room:
+        _code_known_counts(coder, counts, inside, coarser_contexts, shift)
+        return
     above = np.zeros(counts.shape[1] + 2, np.int32)
     cell_rows = np.flatnonzero(inside.any(axis=1))
     rows = range(int(cell_rows[0]) << shift, int(cell_rows[-1]) + 1 << shift) if len(cell_rows) else range(0)
@@ -180,6 +183,19 @@ def _code_counts(
             if room < 0:
                 raise BitstreamError("a key part holds more splats than its layer has room for")
         above[1:-1] = own
+
+
+def _code_known_counts(
+    coder: PlaneCoder, counts: IntArray, inside: BoolArray, coarser_contexts: IntArray, shift: int
+) -> None:
+    """Encode counts below the escape at once, in the planes that `_code_counts` makes row by row."""
+    own = inside.repeat(1 << shift, axis=0).repeat(1 << shift, axis=1)[: counts.shape[0], : counts.shape[1]]
+    rows, columns = (places.astype(np.int32) for places in own.nonzero())
+    counted = np.zeros((counts.shape[0] + 1, counts.shape[1] + 2), np.int32)
+    counted[1:, 1:-1][own] = counts[own]  # what lies outside counts as none
+    near = 2 * counted[rows, columns + 1] + counted[rows, columns] + counted[rows, columns + 2]
+    contexts = coarser_contexts[rows >> shift, columns >> shift] + 4 * _NEIGHBOUR_CLASSES[np.minimum(near, 11)]
+    coder.planes("key_count", rows, contexts, counts[own])
 
 
 def _code_count_row(coder: PlaneCoder, contexts: IntArray, counts: IntArray) -> IntArray:

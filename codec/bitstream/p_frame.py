@@ -9,7 +9,7 @@ import numpy.typing as npt
 from codec.bitstream.entropy import PlaneCoder, PlaneDecoder, PlaneEncoder
 from codec.bitstream.header import MAX_PART_BYTES, MAX_PARTS, FrameHeader, serialize_header
 from codec.bitstream.key_frame import check_lattice, layout_splats
-from codec.bitstream.syntax import code_births, code_block_range, code_shared, code_updates
+from codec.bitstream.syntax import code_births, code_block_range, code_shared, code_updates, update_density
 from codec.errors import StreamStateError
 from codec.prediction import cell_residuals
 from codec.slots import birth_block_guess
@@ -61,7 +61,7 @@ def serialize_p(
     coder = _coded(epoch, part, likely_set if table_set is None else table_set, layers[0], False)
     if table_set is None:
         table_set = coder.cheapest_set()
-        if table_set != likely_set:
+        if table_set != likely_set and update_density(part, table_set) != update_density(part, likely_set):
             coder = _coded(epoch, part, table_set, layers[0], False)
     header = FrameHeader(
         "p",

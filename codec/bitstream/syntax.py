@@ -26,7 +26,7 @@ from codec.types import (
     ShiftLevel,
 )
 
-__all__ = ["code_births", "code_block_range", "code_shared", "code_updates"]
+__all__ = ["code_births", "code_block_range", "code_shared", "code_updates", "update_density"]
 
 _PRESENT_FLAGS, _RESERVED_FLAGS = 8, 1
 _MEAN_BIT, _SHAPE_BIT, _LUMA_BIT, _CHROMA_BIT = 8, 4, 2, 1
@@ -195,8 +195,7 @@ def code_updates(coder: PlaneCoder, part: ParsedPPart, table_set: int) -> None:
     slots = np.concatenate([part.update_slots, part.death_slots])
     order = np.argsort(slots, kind="stable")
     slots, patterns = slots[order], patterns[order]
-    flags = _zeros(part.blocks, BLOCK_SLOTS)
-    flags.reshape(-1)[slots - part.first_block * BLOCK_SLOTS] = 1
+    flags = _slot_flags(part)
     density = _best_density(flags, cost_tables(table_set)) if len(slots) else 0
     density = int(coder.table("density", 0, np.array([density], np.int32))[0])
     if not density:
@@ -210,6 +209,21 @@ def code_updates(coder: PlaneCoder, part: ParsedPPart, table_set: int) -> None:
     deltas = part.update_deltas if not coder.decodes else _zeros(int(lives.sum()), 8)
     part.update_slots, part.death_slots = slots[lives], slots[~lives]
     part.update_deltas = _code_deltas(coder, patterns[lives], deltas)
+
+
+def update_density(part: ParsedPPart, table_set: int) -> int:
+    """Return the density that an encoder codes a part's updates with: the one choice that it makes by the table set."""
+    any_changes = len(part.update_slots) or len(part.death_slots)
+    return _best_density(_slot_flags(part), cost_tables(table_set)) if any_changes else 0
+
+
+def _slot_flags(part: ParsedPPart) -> IntArray:
+    """Return which slots of a part's blocks change, [blocks, 32]."""
+    flags = _zeros(part.blocks, BLOCK_SLOTS)
+    first = part.first_block * BLOCK_SLOTS
+    flags.reshape(-1)[part.update_slots - first] = 1
+    flags.reshape(-1)[part.death_slots - first] = 1
+    return flags
 
 
 def _update_patterns(part: ParsedPPart) -> IntArray:
@@ -255,7 +269,10 @@ def _code_slot_flags(coder: PlaneCoder, density: int, flags: IntArray) -> IntArr
     """Code the slots [blocks, 32] of the on blocks: slot 0 of all blocks, then slot 1, ..."""
     columns = np.ascontiguousarray(flags.T)
     if not coder.decodes:
-        coder.planes("slot_on", _slot_contexts(columns) + 6 * density, columns)
+        contexts = (_slot_contexts(columns) + 6 * density).reshape(-1)
+        coder.planes(
+            "slot_on", np.arange(BLOCK_SLOTS, dtype=np.int32).repeat(len(flags)), contexts, columns.reshape(-1)
+        )
         return flags
     recent = _zeros(len(flags))
     for slot in range(BLOCK_SLOTS):

@@ -1,6 +1,6 @@
 """The closed loops of exact trials on quantised splats: key frames and P-frames."""
 
-from codec.engine.growing import GrowingEngine, Growth, fewer_at_first
+from codec.engine.growing import GrowingEngine, Growth
 from codec.engine.key import SLOW_PLAN, START_PLAN, KeyFrameFit, KeyPlan
 from codec.engine.pframe import PFrameEngine, PFrameFigures, PFramePlan
 
@@ -14,5 +14,4 @@ __all__ = [
     "PFrameEngine",
     "PFrameFigures",
     "PFramePlan",
-    "fewer_at_first",
 ]

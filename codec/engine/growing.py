@@ -26,12 +26,11 @@ from codec.types import (
     FloatArray,
     FrameWork,
     IntArray,
-    KeyCommands,
     PCommands,
     SplatState,
 )
 
-__all__ = ["GrowingEngine", "Growth", "fewer_at_first"]
+__all__ = ["GrowingEngine", "Growth"]
 
 _WORK_SHARE = 0.4  # of a frame's work that is kept for growing; it may have what the rest leaves, too
 _LEAST_SWEPT = 32  # splats of the reserve in each frame, whatever its work
@@ -41,7 +40,6 @@ _SURVIVING = 0.62  # of a reserve, before any of it was swept
 _SPLAT_BITS = 28.0  # of a new splat, likewise
 _PART_BITS = 8500.0  # of a frame whose new splats come in one part with all else, headers left out
 _LEAST_TRIED = 20  # fewer new splats that do not fit into a frame wait for the next
-_KEPT_AT_FIRST = 0.95  # of the lead, where it is too large for one part
 _KEPT = 0.8  # of new splats that are tried again where a frame had no room for all
 
 
@@ -53,14 +51,6 @@ class Growth:
     surviving: float  # share of a reserve that sweeps leave
     splat_bits: float
     frames_left: int  # in which the picture may still grow
-
-
-def fewer_at_first(commands: KeyCommands, pool: IntArray) -> tuple[KeyCommands, IntArray]:
-    """Move the finest splats of a key frame that is too large for one part to those still to come, [n, 9]."""
-    order = np.argsort(-commands.splats[:, 2], kind="stable")
-    kept = int(_KEPT_AT_FIRST * len(order))
-    later = np.insert(commands.splats[order[kept:]], 8, KIND_NORMALISED, axis=1)
-    return KeyCommands(commands.base_levels, commands.splats[order[:kept]]), np.concatenate([pool, later])
 
 
 class GrowingEngine(PFrameEngine):

@@ -238,3 +238,13 @@ def gsvc_render(splats: Annotated[NDArray[numpy.float32], dict(shape=(None, None
     """
     Picture of additive splats [N, 8] on black: float32 [3, H, W], Y, Cb, Cr in 1/255, not clipped.
     """
+
+def key_residuals(width: int, height: int, base: Annotated[NDArray[numpy.int32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], steps: Sequence[int], weights: Sequence[Sequence[int]], classes: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], tile_rows: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], splats: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], known: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu')]:
+    """
+    Residuals [n, 5] of e1, e2, Y, Cb, Cr of splats [n, 8] in coded order (SPEC 5).
+    """
+
+def key_values(width: int, height: int, base: Annotated[NDArray[numpy.int32], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], steps: Sequence[int], weights: Sequence[Sequence[int]], classes: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], tile_rows: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], fields: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], residuals: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)], known: Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> Annotated[NDArray[numpy.int32], dict(shape=(None, None), order='C', device='cpu')]:
+    """
+    Splats [n, 8], saturated, of fields [n, 3] x, y, s and residuals [n, 5], in coded order (SPEC 5).
+    """

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec.prediction import base_levels, base_residuals, cell_residuals, cell_vectors, rounded_division
+from codec.prediction import base_levels, base_residuals, cell_residuals, cell_vectors
 from codec.types import ParsedCells
 from tests.codec.random_states import noise_state, random_epoch
 from tests.vectors.generate import integers, random_cells
@@ -39,9 +39,3 @@ def test_cell_vectors_come_back_from_residuals(seed: int) -> None:
     y, x = sums.shape[0] - 1, sums.shape[1] - 1
     expected = sum(own[y * 16 // px, x * 16 // px] for own, px in zip(vectors, (128, 64, 32, 16), strict=True))
     assert (sums[y, x] == expected).all()
-
-
-def test_division_rounds_halves_up() -> None:
-    values = np.arange(-9, 10, dtype=np.int64)
-    assert (rounded_division(values, 4) == np.floor(values / 4 + 0.5)).all()
-    assert (rounded_division(values, 3) == np.rint(values / 3)).all()

@@ -8,6 +8,7 @@ void register_fit(nanobind::module_& m);
 void register_placement(nanobind::module_& m);
 void register_engine(nanobind::module_& m);
 void register_gsvc(nanobind::module_& m);
+void register_key_prediction(nanobind::module_& m);
 
 NB_MODULE(_native, m) {
     m.doc() = "Native kernels of the codec. Arrays are C-contiguous; the GIL is released while a kernel runs.";
@@ -18,4 +19,5 @@ NB_MODULE(_native, m) {
     register_placement(m);
     register_engine(m);
     register_gsvc(m);
+    register_key_prediction(m);
 }

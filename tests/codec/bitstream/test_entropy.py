@@ -143,7 +143,7 @@ def test_the_cheapest_set_is_told_before_the_bytes_are_made() -> None:
     counters = [CountingEncoder(number) for number in range(table_set_count())]
     encoder = PlaneEncoder(0)
     for coder in (encoder, *counters):
-        coder.planes("slot_on", contexts, flags)
+        coder.planes("slot_on", np.arange(32, dtype=np.int32).repeat(40), contexts.reshape(-1), flags.reshape(-1))
         coder.row("cell_on", [3, 1, 3], [1, 0, 1])
         coder.wide("births", np.array([700], np.int32))
         coder.ints("mean", 1, np.array([4, -900, 0], np.int32))

@@ -6,13 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec.bitstream import frame_bits, parse_frame, parse_header, serialize_key
+from codec.bitstream.frame import serialize_lead
 from codec.bitstream.key_syntax import layout_key_part
 from codec.bitstream.tables import table_set_count
 from codec.errors import BitstreamError, StreamStateError
 from codec.prediction import key_residuals, key_values
 from codec.quantize import dequantize_base, size_class
 from codec.slots import blocks_for
-from codec.state import apply_frame, state_hash
+from codec.state import apply_frame, state_hash, state_of_part
 from codec.types import EpochRecord, KeyCommands, SplatState, Steps
 from tests.codec import twins
 from tests.codec.random_states import equal, noise_state, random_epoch
@@ -139,6 +140,30 @@ def test_a_lead_too_large_for_part_0_loses_its_finest() -> None:
         kept = first.splats[first.splats[:, 8] == 1, 2]
         assert 30 < len(kept) < 150
         assert kept.min() >= np.sort(commands.splats[:, 2])[-len(kept)]
+
+
+@pytest.mark.parametrize(("splats", "max_part_bytes"), [(20, 1147), (250, 1147), (250, 400)])
+def test_a_lead_fills_one_part_with_the_coarsest_splats(splats: int, max_part_bytes: int) -> None:
+    commands = random_key(np.random.default_rng(5), EPOCH, splats)
+    part, kept = serialize_lead(EPOCH, 7, commands, max_part_bytes)
+    assert len(part) <= max_part_bytes
+    if not kept.all():
+        assert len(part) > 0.9 * max_part_bytes
+        assert commands.splats[kept, 2].min() >= commands.splats[~kept, 2].max()
+    lead = KeyCommands(commands.base_levels, commands.splats[kept])
+    decoded, direct = SplatState.empty(EPOCH), state_of_part(EPOCH, 7, lead)
+    decoded.frame_number = 6
+    apply_frame(decoded, parse_frame([part], EPOCH))
+    assert equal(decoded.splats, direct.splats)
+    assert equal(decoded.base, direct.base)
+    assert decoded.frame_number == direct.frame_number == 7
+    sizes = [len(serialize_key(EPOCH, 7, lead, number, max_part_bytes=9000)[0]) for number in range(table_set_count())]
+    assert len(part) == min(sizes)
+
+
+def test_a_base_too_large_for_a_lead_is_refused() -> None:
+    with pytest.raises(StreamStateError, match="the base needs"):
+        serialize_lead(EPOCH, 0, random_key(np.random.default_rng(5), EPOCH, 3), 8)
 
 
 def test_layers_get_their_own_parts() -> None:
