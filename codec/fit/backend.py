@@ -37,6 +37,9 @@ class FitSession(Protocol):
     def run(self, iterations: int, rate: float) -> float:
         """Iterate with a cosine schedule from `rate` to 0; return the loss before the last iteration."""
 
+    def run_by_rows(self, iterations: int, rate: float) -> float:
+        """As `run`, each iteration by the even or the odd rows of the picture alone, in turn."""
+
     def step(self, rate: float) -> float:
         """Do one iteration; return the loss before it."""
 

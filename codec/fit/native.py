@@ -47,6 +47,10 @@ class NativeFit:
         """Iterate with a cosine schedule from `rate` to 0; return the loss before the last iteration."""
         return self._fit.run(iterations, rate)
 
+    def run_by_rows(self, iterations: int, rate: float) -> float:
+        """As `run`, each iteration by the even or the odd rows of the picture alone, in turn: a third less time."""
+        return self._fit.run_by_rows(iterations, rate)
+
     def step(self, rate: float) -> float:
         """Do one iteration; return the loss before it."""
         return self._fit.step(rate)

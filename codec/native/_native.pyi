@@ -42,6 +42,11 @@ class Fit:
         From now on the picture of the flagged splats alone counts too, weight times as much; set_splats() ends it.
         """
 
+    def run_by_rows(self, iterations: int, rate: float) -> float:
+        """
+        As run(), each iteration by every second row of the picture: the even ones, the odd ones, and so on.
+        """
+
     def gradients(self) -> tuple[float, Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]]:
         """The loss and its gradients [N, 8] by x, y, a, b, c, Y, Cb, Cr."""
 

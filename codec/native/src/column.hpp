@@ -5,6 +5,7 @@
 // ratio, and each ratio the one above times a constant. Only for *_isa.cpp files.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "kernel_math.hpp"
@@ -54,30 +55,51 @@ KERNEL_INLINE Rows rows_in_column(const ColumnSplat& s, float x_first, float x_l
     return {ceil_clamped(start, low, high), ceil_clamped(bottom, low, high)};
 }
 
-// Calls body(y, w) for the rows y0 <= y < y1 of one column; w holds the LANES weights, 0 outside the ellipse.
-// dx: px from the mean to each lane.
-template <class Body>
-KERNEL_INLINE void walk_column(const ColumnSplat& s, vfloat dx, int y0, int y1, Body body) {
+// Which rows of a picture a pass looks at: all of them, or every second one.
+struct RowGrid {
+    int first = 0, step = 1;  // step: 1 or 2
+    int y(int k) const { return first + step * k; }
+    // How many of its rows lie above row y.
+    int above(int y) const { return (y - first + step - 1) / step; }
+};
+
+// Calls body(k, w) for the rows first + step k, k0 <= k < k1, of one column; w holds the LANES weights, 0 outside the
+// ellipse. dx: px from the mean to each lane.
+template <int step, class Body>
+KERNEL_INLINE void walk_rows(const ColumnSplat& s, vfloat dx, int first, int k0, int k1, Body body) {
+    static_assert(step == 1 || step == 2);
     const vfloat slope = s.g.a * dx;
-    while (y0 < y1) {
-        const float dy = float(y0) - s.g.y, v = s.g.c * dy;
+    const int run = step == 1 ? s.run : std::max(1, s.run / 2);
+    const float decay = step == 1 ? s.decay : s.decay * s.decay * (s.decay * s.decay);
+    while (k0 < k1) {
+        const float dy = float(first + step * k0) - s.g.y, v = s.g.c * dy;
         const vfloat u = slope + s.g.b * dy;
         vfloat w = fine_exp<vfloat>(-0.5f * (u * u + v * v));
-        vfloat ratio = fine_exp<vfloat>(-s.g.b * u - (s.g.c * v + 0.5f * s.beta2));
-        const int end = y1 - y0 > s.run ? y0 + s.run : y1;
-        for (; y0 < end; ++y0) {
-            body(y0, w > WEIGHT_CUT ? w : vfloat{});
+        vfloat ratio;
+        if constexpr (step == 1)
+            ratio = fine_exp<vfloat>(-s.g.b * u - (s.g.c * v + 0.5f * s.beta2));
+        else
+            ratio = fine_exp<vfloat>(-2.f * s.g.b * u - (2.f * s.g.c * v + 2.f * s.beta2));
+        const int end = k1 - k0 > run ? k0 + run : k1;
+        for (; k0 < end; ++k0) {
+            body(k0, w > WEIGHT_CUT ? w : vfloat{});
             w *= ratio;
-            ratio *= s.decay;
+            ratio *= decay;
         }
     }
 }
 
-// Adds a splat to a column's planes: three of weight * colour, then (weighted only) one of weight.
-template <bool weighted>
-KERNEL_INLINE void draw_in_column(const ColumnSplat& s, vfloat dx, Rows rows, float* column) {
+// The same for all rows y0 <= y < y1.
+template <class Body>
+KERNEL_INLINE void walk_column(const ColumnSplat& s, vfloat dx, int y0, int y1, Body body) {
+    walk_rows<1>(s, dx, 0, y0, y1, body);
+}
+
+// Adds a splat to a column's planes: three of weight * colour, then (weighted only) one of weight. rows: of a grid.
+template <bool weighted, int step = 1>
+KERNEL_INLINE void draw_in_column(const ColumnSplat& s, vfloat dx, Rows rows, float* column, int first = 0) {
     const vfloat c0 = splat(s.g.color[0]), c1 = splat(s.g.color[1]), c2 = splat(s.g.color[2]);
-    walk_column(s, dx, rows.y0, rows.y1, [&](int y, vfloat w) {
+    walk_rows<step>(s, dx, first, rows.y0, rows.y1, [&](int y, vfloat w) {
         float* p = column + y * (4 * LANES);
         store(p, load(p) + w * c0);
         store(p + LANES, load(p + LANES) + w * c1);

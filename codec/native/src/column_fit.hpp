@@ -53,6 +53,9 @@ public:
         spans_[i] = from.spans_[j];
     }
     const SplatGeometry& geometry(int i) const { return drawn_[i].g; }
+    // The rows of the picture that passes from now on look at; planes hold these alone.
+    void set_rows(RowGrid grid) { grid_ = grid; }
+    const RowGrid& rows() const { return grid_; }
 
     // For each column: background(column, planes) fills its planes [row][4][LANES], the splats are drawn over that, and
     // finish(column, planes) takes them.
@@ -61,7 +64,7 @@ public:
         pool.parallel_for(columns_, [&](int column, int worker) {
             float* planes = scratch_[worker].data();
             background(column, planes);
-            draw_column(column, planes);
+            grid_.step == 1 ? draw_column<1>(column, planes) : draw_column<2>(column, planes);
             finish(column, planes);
         });
     }
@@ -71,10 +74,7 @@ public:
     template <class Background, class Residual> double sum(ThreadPool& pool, Background background, Residual residual) {
         draw(pool, background, [&](int column, float* planes) {
             losses_[column] = residual(column, planes);
-            for (int k = bins_.start(column); k < bins_.start(column + 1); ++k) {
-                const int i = bins_.list()[k], part = bins_.part(i, column);
-                part_sums(drawn_[i], column, part_rows_[part], planes, &parts_.data()[std::size_t(part) * FIT_PARAMS]);
-            }
+            grid_.step == 1 ? sum_column<1>(column, planes) : sum_column<2>(column, planes);
         });
         return std::accumulate(losses_.begin(), losses_.end(), 0.0);
     }
@@ -97,26 +97,36 @@ private:
         while (int(scratch_.size()) < pool.threads()) scratch_.emplace_back(std::size_t(height_) * 4 * LANES);
     }
 
-    void draw_column(int column, float* planes) {
+    template <int step> void draw_column(int column, float* planes) {
         const float x_first = float(column * LANES);
         const vfloat x = x_first + lane_numbers();
         for (int k = bins_.start(column); k < bins_.start(column + 1); ++k) {
             const int i = bins_.list()[k];
             const ColumnSplat& s = drawn_[i];
-            const Rows rows = rows_in_column(s, x_first, x_first + float(LANES - 1), 0, height_);
+            const Rows all = rows_in_column(s, x_first, x_first + float(LANES - 1), 0, height_);
+            const Rows rows = step == 1 ? all : Rows{grid_.above(all.y0), grid_.above(all.y1)};
             part_rows_[bins_.part(i, column)] = rows;
-            draw_in_column<normalised>(s, x - s.g.x, rows, planes);
+            draw_in_column<normalised, step>(s, x - s.g.x, rows, planes, grid_.first);
+        }
+    }
+
+    template <int step> void sum_column(int column, const float* planes) {
+        for (int k = bins_.start(column); k < bins_.start(column + 1); ++k) {
+            const int i = bins_.list()[k], part = bins_.part(i, column);
+            float* sums = &parts_.data()[std::size_t(part) * FIT_PARAMS];
+            part_sums<step>(drawn_[i], column, grid_.first, part_rows_[part], planes, sums);
         }
     }
 
     // With e = w (E . color), less w times the fourth plane if normalised: the sums over a column of w E (three), e dx,
     // e dy, e dx^2, e dx dy, e dy^2.
-    static void part_sums(const ColumnSplat& s, int column, Rows rows, const float* planes, float* out) {
+    template <int step>
+    static void part_sums(const ColumnSplat& s, int column, int first, Rows rows, const float* planes, float* out) {
         const vfloat dx = float(column * LANES) - s.g.x + lane_numbers();
         const vfloat c0 = splat(s.g.color[0]), c1 = splat(s.g.color[1]), c2 = splat(s.g.color[2]);
         vfloat w0{}, w1{}, w2{}, e0{}, e1{}, e2{};
-        vfloat dy = splat(float(rows.y0) - s.g.y);
-        walk_column(s, dx, rows.y0, rows.y1, [&](int y, vfloat w) {
+        vfloat dy = splat(float(first + step * rows.y0) - s.g.y);
+        walk_rows<step>(s, dx, first, rows.y0, rows.y1, [&](int y, vfloat w) {
             const float* p = planes + y * (4 * LANES);
             const vfloat p0 = load(p), p1 = load(p + LANES), p2 = load(p + 2 * LANES);
             vfloat pull = p0 * c0 + p1 * c1 + p2 * c2;
@@ -129,7 +139,7 @@ private:
             e0 += e;
             e1 += ey;
             e2 += ey * dy;
-            dy += 1.f;
+            dy += float(step);
         });
         const vfloat sums[FIT_PARAMS] = {w0, w1, w2, e0 * dx, e1, e0 * dx * dx, e1 * dx, e2};
         sum_eight(sums, out);
@@ -141,7 +151,8 @@ private:
     std::vector<Span> spans_;
     ColumnBins bins_;
     AlignedFloats parts_;          // [parts, 8] sums of one splat in one column
-    std::vector<Rows> part_rows_;  // [parts]
+    std::vector<Rows> part_rows_;  // [parts] of the grid
+    RowGrid grid_;
     std::vector<AlignedFloats> scratch_;
     std::vector<double> losses_;
 };

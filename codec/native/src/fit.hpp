@@ -32,6 +32,8 @@ public:
     // flags: [n], in the caller's order.
     virtual void set_lead(const uint8_t* flags, float weight) = 0;
     virtual void picture(float* out, ThreadPool& pool) = 0;  // [3, height, width]
+    // step() by the even (parity 0) or odd rows of the picture alone.
+    virtual double step_by_rows(float rate, int parity, ThreadPool& pool) = 0;
 };
 
 struct FitKernels {

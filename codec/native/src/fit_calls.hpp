@@ -33,8 +33,7 @@ public:
         require(iterations >= 0, "iterations: expected 0 or more");
         nb::gil_scoped_release release;
         double loss = 0;
-        for (int k = 0; k < iterations; ++k)
-            loss = session_->step(rate * 0.5f * (1.f + float(std::cos(M_PI * k / iterations))), pool_);
+        for (int k = 0; k < iterations; ++k) loss = session_->step(rate * cosine(k, iterations), pool_);
         return loss;
     }
 
@@ -55,6 +54,8 @@ public:
     }
 
 protected:
+    static float cosine(int k, int iterations) { return 0.5f * (1.f + float(std::cos(M_PI * k / iterations))); }
+
     explicit FitCalls(int threads) : pool_(shared_pool(threads)) {}
 
     ThreadPool& pool_;

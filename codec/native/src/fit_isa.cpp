@@ -48,6 +48,7 @@ public:
     void gradients(float* out) const override;
     void picture(float* out, ThreadPool& pool) override;
     double step(float rate, ThreadPool& pool) override;
+    double step_by_rows(float rate, int parity, ThreadPool& pool) override;
 
 private:
     void prepare(ThreadPool& pool);
@@ -216,9 +217,10 @@ void Session::prepare(ThreadPool& pool) {
 
 void Session::background(int column, float* planes) const {
     const float* base = inputs_->base.data() + std::size_t(column) * height_ * 3 * LANES;
-    for (int y = 0; y < height_; ++y) {
-        float* p = planes + y * (4 * LANES);
-        for (int c = 0; c < 3; ++c) store(p + c * LANES, load(base + (y * 3 + c) * LANES));
+    const RowGrid grid = fit_.rows();
+    for (int k = 0; k < grid.above(height_); ++k) {
+        float* p = planes + k * (4 * LANES);
+        for (int c = 0; c < 3; ++c) store(p + c * LANES, load(base + (grid.y(k) * 3 + c) * LANES));
         store(p + 3 * LANES, splat(EPS_BASE));
     }
 }
@@ -231,11 +233,14 @@ double Session::residual(int column, float* planes) const {
 template <bool weighted> double Session::residual_rows(int column, float* planes) const {
     const float* target = inputs_->target.data() + std::size_t(column) * height_ * 3 * LANES;
     const float* weights = inputs_->weights.data() + std::size_t(column) * height_ * LANES;
+    const RowGrid grid = fit_.rows();
+    const int rows = grid.above(height_);
     double total = 0;
-    for (int first = 0; first < height_; first += 64) {  // in float within 64 rows
+    for (int first = 0; first < rows; first += 64) {  // in float within 64 rows
         vfloat loss{};
-        for (int y = first; y < std::min(first + 64, height_); ++y) {
-            float* p = planes + y * (4 * LANES);
+        for (int k = first; k < std::min(first + 64, rows); ++k) {
+            const int y = grid.y(k);
+            float* p = planes + k * (4 * LANES);
             const vfloat inverse = 1.f / load(p + 3 * LANES);
             vfloat product{};
             for (int c = 0; c < 3; ++c) {
@@ -307,6 +312,15 @@ void Session::adam(int i, float rate, float scale1, float scale2) {
     p[2] = std::fmin(std::fmax(p[2], WIDEST), NARROWEST);
     p[4] = std::fmin(std::fmax(p[4], WIDEST), NARROWEST);
     p[3] = std::fmin(std::fmax(p[3], -MAX_SHEAR * p[4]), MAX_SHEAR * p[4]);
+}
+
+double Session::step_by_rows(float rate, int parity, ThreadPool& pool) {
+    fit_.set_rows({parity, 2});
+    if (lead_) lead_->fit_.set_rows({parity, 2});
+    const double loss = step(rate, pool);
+    fit_.set_rows({});
+    if (lead_) lead_->fit_.set_rows({});
+    return loss;
 }
 
 double Session::step(float rate, ThreadPool& pool) {

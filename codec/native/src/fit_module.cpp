@@ -47,6 +47,14 @@ public:
         session_->set_lead(flags.data(), weight);
     }
 
+    double run_by_rows(int iterations, float rate) {
+        require(iterations >= 0, "iterations: expected 0 or more");
+        nb::gil_scoped_release release;
+        double loss = 0;
+        for (int k = 0; k < iterations; ++k) loss = session_->step_by_rows(rate * cosine(k, iterations), k % 2, pool_);
+        return loss;
+    }
+
     ArrayOut<float, 3> picture() {
         auto out = new_array<float, 3>({3, height_, width_});
         nb::gil_scoped_release release;
@@ -73,6 +81,8 @@ void register_fit(nb::module_& m) {
              "Adam's moments are forgotten.")
         .def("set_lead", &Fit::set_lead, "flags"_a, "weight"_a,
              "From now on the picture of the flagged splats alone counts too, weight times as much; set_splats() ends it.")
+        .def("run_by_rows", &Fit::run_by_rows, "iterations"_a, "rate"_a,
+             "As run(), each iteration by every second row of the picture: the even ones, the odd ones, and so on.")
         .def("gradients", &Fit::gradients, "The loss and its gradients [N, 8] by x, y, a, b, c, Y, Cb, Cr.")
         .def("picture", &Fit::picture, "The splats drawn: float32 [3, H, W].");
     define_fit_calls(fit);

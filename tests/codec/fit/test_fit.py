@@ -84,6 +84,24 @@ def test_native_gradients_match_the_reference(weighted: bool, lattice: Steps | N
     assert np.quantile(np.abs(picture - picture_r), 0.999) < 0.02
 
 
+@pytest.mark.parametrize("iterations", [1, 6])
+def test_steps_by_every_second_row_match_the_reference(iterations: int) -> None:
+    target, base = random_picture(4)
+    sessions: list[FitSession] = [NativeFit(target, base, weight_map(4)), ReferenceFit(target, base, weight_map(4))]
+    losses = []
+    for session in sessions:
+        session.start(random_splats(4))
+        session.set_lead(np.arange(24) % 3 == 0, 1.5)
+        losses.append(session.run_by_rows(iterations, 0.5))
+    assert losses[0] == pytest.approx(losses[1], rel=2e-3)
+    ours, theirs = (session.splats() for session in sessions)
+    for name, tolerance in (("means_px", 5e-3), ("log_scale", 2e-3), ("e1", 2e-3), ("e2", 2e-3), ("colors", 5e-2)):
+        assert np.quantile(np.abs(getattr(ours, name) - getattr(theirs, name)), 0.97) < tolerance, name
+    # afterwards all rows count again
+    assert sessions[0].gradients()[0] == pytest.approx(sessions[1].gradients()[0], rel=2e-3)
+    assert sessions[0].gradients()[0] > 1.5 * losses[0]
+
+
 @pytest.mark.parametrize("lattice", [None, Steps()])
 def test_native_steps_match_the_reference(lattice: Steps | None) -> None:
     target, base = random_picture(4)
