@@ -14,6 +14,7 @@ from codec.bitstream.header import parse_header
 from codec.config import EncoderConfig
 from codec.engine import (
     START_PLAN,
+    EngineHabits,
     GrowingEngine,
     Growth,
     KeyFrameFit,
@@ -61,6 +62,7 @@ class EncoderMemory:
 
     own: dict[str, object]  # attributes that frames change
     engine: PFrameEngine | None
+    habits: EngineHabits | None  # of the engine
     growth: Growth | None  # of an engine whose picture was still growing
 
 
@@ -161,7 +163,8 @@ class Encoder:
         """Return everything that the next frames depend on, to go back to."""
         own = {name: copy.deepcopy(value) for name, value in vars(self).items() if name not in _SHARED}
         engine = self._engine
-        return EncoderMemory(own, engine, engine.growth() if isinstance(engine, GrowingEngine) else None)
+        habits = None if engine is None else engine.habits()
+        return EncoderMemory(own, engine, habits, engine.growth() if isinstance(engine, GrowingEngine) else None)
 
     def go_back(self, memory: "EncoderMemory") -> None:
         """Be as at `remember`, as if what was encoded since then had not been; of use once for each memory."""
@@ -169,7 +172,8 @@ class Encoder:
         self._engine = memory.engine
         if isinstance(memory.engine, GrowingEngine) and memory.growth is not None:
             memory.engine.go_back(memory.growth)
-        if self._engine is not None and self.state is not None:
+        if self._engine is not None and memory.habits is not None and self.state is not None:
+            self._engine.take_up(memory.habits)
             self._engine.load(self.state)
 
     def close(self) -> None:

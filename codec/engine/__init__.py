@@ -2,11 +2,12 @@
 
 from codec.engine.growing import GrowingEngine, Growth
 from codec.engine.key import SLOW_PLAN, START_PLAN, KeyFrameFit, KeyPlan
-from codec.engine.pframe import PFrameEngine, PFrameFigures, PFramePlan
+from codec.engine.pframe import EngineHabits, PFrameEngine, PFrameFigures, PFramePlan
 
 __all__ = [
     "SLOW_PLAN",
     "START_PLAN",
+    "EngineHabits",
     "GrowingEngine",
     "Growth",
     "KeyFrameFit",

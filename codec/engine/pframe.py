@@ -13,7 +13,7 @@ from codec.render import render
 from codec.slots import cell_ranks
 from codec.types import CellLevel, EpochRecord, FloatArray, FrameWork, IntArray, PCommands, ShiftLevel, SplatState
 
-__all__ = ["CHROMA_WEIGHT", "PFrameEngine", "PFrameFigures", "PFramePlan"]
+__all__ = ["CHROMA_WEIGHT", "EngineHabits", "PFrameEngine", "PFrameFigures", "PFramePlan"]
 
 Value = TypeVar("Value")
 
@@ -59,6 +59,15 @@ class PFrameFigures:
     bits: float = 0.0  # of all commands, as the engine counts them
     swept: int = 0  # new splats swept, once for each time, while the picture grows
     swept_ms: float = 0.0  # wall time of that
+
+
+@dataclass(frozen=True)
+class EngineHabits:
+    """What an engine goes by that no state holds."""
+
+    table_set: int
+    last_set: int
+    share_changed: float
 
 
 class PFrameEngine:
@@ -148,10 +157,24 @@ class PFrameEngine:
 
     def follow_tables(self, table_set: int) -> None:
         """Take note of the set that a frame was coded by; one that two frames in a row take is what costs go by."""
-        if table_set == self._last_set != self.table_set:
+        if table_set == self._last_set:
+            self._go_by(table_set)
+        self._last_set = table_set
+
+    def habits(self) -> EngineHabits:
+        """Return what the engine goes by, to go back to."""
+        return EngineHabits(self.table_set, self._last_set, self._share_changed)
+
+    def take_up(self, habits: EngineHabits) -> None:
+        """Go by what it once went by; the state of that moment is to be loaded, too."""
+        self._go_by(habits.table_set)
+        self._last_set, self._share_changed = habits.last_set, habits.share_changed
+
+    def _go_by(self, table_set: int) -> None:
+        """Take the costs of a table set for decisions."""
+        if table_set != self.table_set:
             self._engine.set_costs(cost_tables(table_set))
             self.table_set = table_set
-        self._last_set = table_set
 
     def _load(self, state: SplatState, splats: IntArray) -> None:
         """Take a state over with these splats [slots + reserve, 9] in place of its own."""
