@@ -1,5 +1,6 @@
 """The command line, whole: clips in, files out, figures, and one clear line for what is wrong."""
 
+import io
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from codec.bench.figures import luma_psnr_db
+from codec.bitstream.container import RECORD_FRAME, SplatvReader
 from codec.cli import EXIT_BAD_INPUT, main
 from codec.media import RgbPicture, open_clip, open_writer
 
@@ -187,17 +189,75 @@ def test_png_takes_one_frame(folder: Path, tmp_path: Path, capsys: pytest.Captur
     assert_refused(capsys, arguments, "a png takes one frame, got 6")
 
 
+def places_in(whole: bytes) -> dict[str, int]:
+    """Return offsets in a file: inside of its records, and between two of them."""
+    reader = SplatvReader(io.BytesIO(whole))
+    records = list(reader.records())
+    key, *_, last = [record for record in records if record.kind == RECORD_FRAME]
+    index = reader.end_of(last)
+    tail = index + int.from_bytes(whole[-8:-4], "big")
+    assert (records[-1], tail) == (last, len(whole) - 8)
+    return {
+        "nothing": 0,
+        "in the magic": 5,
+        "in the head": records[0].offset - 1,
+        "in the key frame": reader.end_of(key) - 1,
+        "before the last frame": last.offset,
+        "in the last frame": index - 1,
+        "before the index": index,
+        "in the index": tail - 1,
+        "before the tail": tail,
+        "in the tail": len(whole) - 1,
+    }
+
+
 @pytest.mark.parametrize("command", ["decode", "info"])
-@pytest.mark.parametrize("kept", [0, 5, 0.5, 0.9])
-def test_truncated_files(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, kept: float
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("nothing", "not a .splatv file"),
+        ("in the magic", "not a .splatv file"),
+        ("in the head", "file truncated: a record ends at"),
+        ("in the key frame", {"decode": "at least one whole frame", "info": "file truncated: a record ends at"}),
+        ("in the last frame", "file truncated: a record ends at"),
+        ("in the index", "file truncated: a record ends at"),
+    ],
+)
+def test_a_file_cut_in_a_record_is_refused(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    place: str,
+    expected: str | dict[str, str],
 ) -> None:
     whole = (folder / "clip.splatv").read_bytes()
-    damaged = tmp_path / "damaged.splatv"
-    damaged.write_bytes(whole[: int(kept * len(whole)) if kept < 1 else int(kept)])
+    cut = tmp_path / "cut.splatv"
+    cut.write_bytes(whole[: places_in(whole)[place]])
     output = [str(tmp_path / "out.y4m")] if command == "decode" else []
-    arguments = [command, str(damaged), *output]
-    assert_refused(capsys, arguments, "")
+    assert_refused(capsys, [command, str(cut), *output], expected if isinstance(expected, str) else expected[command])
+    assert list(tmp_path.iterdir()) == [cut]
+
+
+@pytest.mark.parametrize(
+    ("place", "frames"),
+    [
+        ("before the last frame", FRAMES - 1),
+        ("before the index", FRAMES),
+        ("before the tail", FRAMES),
+        ("in the tail", FRAMES),
+    ],
+)
+def test_a_file_cut_between_records_shows_all_that_it_holds(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, frames: int
+) -> None:
+    whole = (folder / "clip.splatv").read_bytes()
+    (tmp_path / "clip.splatv").write_bytes(whole[: places_in(whole)[place]])
+    pictures = decoded(tmp_path, tmp_path)
+    assert len(pictures) == frames
+    assert all(np.array_equal(a, b) for a, b in zip(pictures, decoded(folder, tmp_path)[:frames], strict=True))
+    assert main(["info", str(tmp_path / "clip.splatv")]) == 0
+    assert f"10.000 fps, {frames} frames, {places_in(whole)[place]} bytes" in capsys.readouterr().out
 
 
 def test_a_file_of_another_kind(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
