@@ -13,6 +13,7 @@ from codec.bitstream.frame import parse_frame, serialize_key, serialize_lead, se
 from codec.bitstream.header import parse_header
 from codec.config import EncoderConfig
 from codec.engine import (
+    BEST_PLAN,
     START_PLAN,
     EngineHabits,
     GrowingEngine,
@@ -263,7 +264,7 @@ class Encoder:
             lambda_ = lambda_of_quality(self._quality).key
             if self._config.effort == "live":
                 return fitter.begin(rgb, weights, lambda_map, lambda_, plan)
-            return fitter.fit(rgb, weights, lambda_map, lambda_, plan), nothing
+            return fitter.fit(rgb, weights, lambda_map, lambda_, BEST_PLAN), nothing
         self._quality = self._rate.growing_quality(self._time_s)
         commands, pool = fitter.begin(rgb, weights, lambda_map, lambda_of_quality(self._quality).key, plan)
         if not len(pool):  # it is too small to grow, and must fit as it is
