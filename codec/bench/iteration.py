@@ -12,7 +12,8 @@ import numpy.typing as npt
 from codec.bench.prototype import Prototype
 from codec.fit.backend import pack_splats
 from codec.fit.native import NativeFit
-from codec.fit.reference import CUT, EPS_BASE, whitening_of
+from codec.fit.reference import EPS_BASE, whitening_of
+from codec.fit.reference_parts import CUT
 from codec.media import RgbPicture
 from codec.types import KIND_NORMALISED, FloatArray, SplatSet
 

@@ -1,20 +1,14 @@
 """The fit as its formulas say it: NumPy, in doubles, one splat at a time."""
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 
 from codec.fit.backend import lattice_steps, pack_splats, unpack_splats
+from codec.fit.reference_parts import DoubleArray, cosine_rates, look_at
 from codec.types import BoolArray, FloatArray, SplatSet, Steps
 
 __all__ = ["ReferenceFit", "log_shape_of", "whitening_of"]
 
-DoubleArray = npt.NDArray[np.float64]
-
 EPS_BASE = 0.05
-CUT = 9.0
 MEAN_RATE, SHAPE_RATE, COLOR_RATE = 0.25, 0.1, 3.4  # px over sqrt(sigma), 1/px times sigma, 1/255
 SMOOTH_BETAS, LATTICE_BETAS, TINY = (0.75, 0.7), (0.0, 0.93), 1e-12
 NARROWEST, WIDEST, MAX_SHEAR = 1.5, 1 / 60, 4.0  # of a and c in 1/px, of b / c
@@ -89,16 +83,16 @@ class ReferenceFit:
     def run(self, iterations: int, rate: float) -> float:
         """Iterate with a cosine schedule from `rate` to 0; return the loss before the last iteration."""
         loss = 0.0
-        for k in range(iterations):
-            loss = self.step(rate * (1 + math.cos(math.pi * k / iterations)) / 2)
+        for now in cosine_rates(iterations, rate):
+            loss = self.step(now)
         return loss
 
     def run_by_rows(self, iterations: int, rate: float) -> float:
         """As `run`, each iteration by the even or the odd rows of the picture alone, in turn."""
         loss, whole = 0.0, self._weight
-        for k in range(iterations):
+        for k, now in enumerate(cosine_rates(iterations, rate)):
             self._weight = whole * (np.arange(whole.shape[1]) % 2 == k % 2)[:, None]
-            loss = self.step(rate * (1 + math.cos(math.pi * k / iterations)) / 2)
+            loss = self.step(now)
         self._weight = whole
         return loss
 
@@ -160,7 +154,7 @@ class ReferenceFit:
         height, width = self._target.shape[1:]
         total, divisor = EPS_BASE * self._base, np.full((height, width), EPS_BASE)
         for splat in p:
-            view = _look(splat, width, height)
+            view = look_at(splat, width, height)
             total[:, view.rows, view.columns] += view.w * splat[5:, None, None]
             divisor[view.rows, view.columns] += view.w
         return total / divisor, divisor
@@ -174,7 +168,7 @@ class ReferenceFit:
         against = (pull * picture).sum(0)  # -dL / d (sum of w)
         gradients = np.zeros_like(p)
         for splat, gradient in zip(p, gradients, strict=True):
-            view = _look(splat, width, height)
+            view = look_at(splat, width, height)
             near = pull[:, view.rows, view.columns]
             by_w = np.einsum("c,cyx->yx", splat[5:], near) - against[view.rows, view.columns]
             by_u, by_v = -view.u * view.w * by_w, -view.v * view.w * by_w  # d w / d u = -u w
@@ -183,30 +177,3 @@ class ReferenceFit:
             gradient[:5] = [values.sum() for values in geometry]
             gradient[5:] = (near * view.w).sum((1, 2))
         return float((self._weight * error**2).sum() / 2), gradients
-
-
-@dataclass(frozen=True)
-class _Look:
-    """One splat in the window of the picture that its ellipse may touch; arrays are [rows, columns] or broadcast."""
-
-    rows: slice
-    columns: slice
-    dx: DoubleArray
-    dy: DoubleArray
-    u: DoubleArray
-    v: DoubleArray
-    w: DoubleArray
-
-
-def _look(splat: DoubleArray, width: int, height: int) -> _Look:
-    """Return a splat (x, y, a, b, c, ...) where it lies in a picture of the given size."""
-    x, y, a, b, c = splat[:5]
-    half_y = math.sqrt(CUT) / c
-    half_x = half_y * math.hypot(b, c) / a
-    rows = slice(max(0, math.floor(y - half_y)), max(0, min(height, math.ceil(y + half_y) + 1)))
-    columns = slice(max(0, math.floor(x - half_x)), max(0, min(width, math.ceil(x + half_x) + 1)))
-    dx = np.arange(columns.start, max(columns.start, columns.stop))[None, :] - x
-    dy = np.arange(rows.start, max(rows.start, rows.stop))[:, None] - y
-    u, v = a * dx + b * dy, c * dy
-    q = u * u + v * v
-    return _Look(rows, columns, dx, dy, u, v, np.where(q < CUT, np.exp(-q / 2), 0.0))

@@ -1,20 +1,16 @@
 """The gsvc fit as its formulas say it: NumPy, in doubles, one splat at a time."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from codec.fit.reference_parts import DoubleArray, Look, cosine_rates, look_at
 from codec.gsvc.fit import ADAM, AdamConstants, ChannelWeights, check_rows
 from codec.gsvc.lattice import Lattice
 from codec.types import FloatArray
 
 __all__ = ["ReferenceGsvcFit", "reference_picture"]
 
-DoubleArray = npt.NDArray[np.float64]
-
-CUT = 9.0
 TINY = 1e-12
 LOW_LOG, HIGH_LOG, MAX_SHEAR, MARGIN_PX = -0.9, 4.6, 4.0, 16.0
 
@@ -52,8 +48,8 @@ class ReferenceGsvcFit:
     def run(self, iterations: int, rate: float) -> float:
         """Iterate with a cosine schedule from `rate` to 0; return the loss before the last iteration."""
         loss = 0.0
-        for k in range(iterations):
-            loss = self._step(rate * (1 + math.cos(math.pi * k / iterations)) / 2)
+        for now in cosine_rates(iterations, rate):
+            loss = self._step(now)
         return loss
 
     def gradients(self) -> tuple[float, FloatArray]:
@@ -107,7 +103,6 @@ class ReferenceGsvcFit:
             by_w = np.einsum("c,cyx->yx", row[5:], near)
             by_u, by_v = -view.u * view.w * by_w, -view.v * view.w * by_w  # d w / d u = -u w
             p, k, r = math.exp(row[2]), row[3], math.exp(row[4])
-            # u = dx / p - k dy / r, v = dy / r
             gradient[0] = (-by_u / p).sum()
             gradient[1] = (by_u * k / r - by_v / r).sum()
             gradient[2] = (-by_u * view.dx / p).sum()
@@ -130,26 +125,7 @@ def _picture(rows: DoubleArray, width: int, height: int) -> DoubleArray:
     return total
 
 
-@dataclass(frozen=True)
-class _Look:
-    """One splat in the window of the picture that its ellipse may touch; arrays are [rows, columns] or broadcast."""
-
-    rows: slice
-    columns: slice
-    dx: DoubleArray
-    u: DoubleArray
-    v: DoubleArray
-    w: DoubleArray
-
-
-def _look(row: DoubleArray, width: int, height: int) -> _Look:
-    """Return a splat where it lies in a picture of the given size."""
-    x, y, p, k, r = row[0], row[1], math.exp(row[2]), row[3], math.exp(row[4])
-    half_y, half_x = 3 * r, 3 * p * math.hypot(1, k)
-    rows = slice(max(0, math.floor(y - half_y)), max(0, min(height, math.ceil(y + half_y) + 1)))
-    columns = slice(max(0, math.floor(x - half_x)), max(0, min(width, math.ceil(x + half_x) + 1)))
-    dx = np.arange(columns.start, max(columns.start, columns.stop))[None, :] - x
-    v = (np.arange(rows.start, max(rows.start, rows.stop))[:, None] - y) / r
-    u = dx / p - k * v
-    q = u * u + v * v
-    return _Look(rows, columns, dx, u, np.broadcast_to(v, q.shape), np.where(q < CUT, np.exp(-q / 2), 0.0))
+def _look(row: DoubleArray, width: int, height: int) -> Look:
+    """Return a splat where it lies in a picture of the given size: u = dx / p - k dy / r, v = dy / r."""
+    p, k, r = math.exp(row[2]), row[3], math.exp(row[4])
+    return look_at(np.array([row[0], row[1], 1 / p, -k / r, 1 / r]), width, height)

@@ -12,6 +12,7 @@ from codec.bench.figures import luma_psnr_db
 from codec.bitstream.container import RECORD_FRAME, SplatvReader
 from codec.cli import EXIT_BAD_INPUT, main
 from codec.media import RgbPicture, open_clip, open_writer
+from tests.codec.decoded import decoded
 
 FRAMES = 6
 
@@ -41,14 +42,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = ["--no-importance", "--patch-every", "0.2", "--stats", str(place / "stats.json")]
     assert main(["encode", str(clip), str(place / "clip.splatv"), *options]) == 0
     return place
-
-
-def decoded(folder: Path, tmp_path: Path, *options: str) -> list[RgbPicture]:
-    """Return the pictures that `decode` makes of the folder's file."""
-    output = tmp_path / "decoded.y4m"
-    assert main(["decode", str(folder / "clip.splatv"), str(output), *options]) == 0
-    with open_clip(output) as clip:
-        return list(clip)
 
 
 def test_stats_have_the_documented_shape(folder: Path) -> None:

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from codec.bench.splat_peer import decode_frames
 from codec.config import EncoderConfig
-from codec.decoder import Decoder
 from codec.encoder import Encoder
 from codec.errors import ConfigError, StreamStateError
 from codec.media import open_clip, open_writer
 from codec.midpoint import MidpointRule, encode_pictures
-from codec.render import render, to_rgb
 from codec.stream_info import describe_stream
 from codec.transcode import EncodeOptions, decode_clip, encode_clip
 from codec.types import EncodedFrame
@@ -51,14 +50,8 @@ def config(delay_frames: int, **options: object) -> EncoderConfig:
 
 def shown_db(frames: Sequence[EncodedFrame], pictures: Sequence[Rgb]) -> list[float]:
     """Decode frames and return the PSNR of each picture that they show, in dB."""
-    decoder, shown = Decoder(), list[Rgb]()
-    for frame in frames:
-        if frame.epoch_record is not None:
-            decoder.push_epoch(frame.epoch_record)
-        decoder.push_frame(frame.parts)
-        assert len(decoder.shown()) == frame.pictures
-        shown += [to_rgb(render(state)) for state in decoder.shown()]
-    assert len(shown) == len(pictures)
+    assert sum(frame.pictures for frame in frames) == len(pictures)
+    shown = decode_frames(frames)
     errors = [np.mean((a.astype(float) - b) ** 2) for a, b in zip(shown, pictures, strict=True)]
     return [float(10 * np.log10(255**2 / error)) for error in errors]
 

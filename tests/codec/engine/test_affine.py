@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from codec.engine import PFrameEngine, PFramePlan
+from codec.engine import PFramePlan
 from codec.engine.affine import fit_affine
 from codec.render import reference, to_rgb
 from codec.state import affine_moved
 from codec.types import KIND_ADDITIVE, FloatArray, IntArray, PCommands, SplatState
-from tests.codec.engine.test_pframe import EPOCH, native_engine, random_state, random_target, slow_error
+from tests.codec.engine.test_pframe import EPOCH, encode_frame, native_engine, random_state, random_target, slow_error
 
 
 def flow_of(affine: IntArray, seed: int = 0, noise: float = 0.0) -> FloatArray:
@@ -48,14 +48,8 @@ def encode_moved(state: SplatState, affine: IntArray, shape: bool) -> tuple[PCom
     live = state.splats[:, 8] > 0
     moved.splats[live] = affine_moved(EPOCH, state.splats[live], affine, shape)
     rgb = to_rgb(reference.render(moved))
-    engine = PFrameEngine(EPOCH, 1)
-    engine.load(state)
-    engine.set_target(rgb)
-    flow = flow_of(affine)
     plan = PFramePlan(20.0, sweeps=0, max_births=0, light=False, cell_shift=False, affine=True)
-    commands, figures = engine.encode([flow], np.ones((5, 6), np.float32), plan)
-    after = state.copy()
-    engine.store(after)
+    commands, figures, after = encode_frame(state, rgb, plan, flow_of(affine))
     return commands, figures.squared_error / slow_error(state, rgb), after
 
 

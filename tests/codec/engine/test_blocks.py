@@ -11,6 +11,7 @@ from codec.render import reference, render, to_rgb
 from codec.types import BoolArray, FloatArray, IntArray, SplatState
 from tests.codec.engine.test_pframe import (
     EPOCH,
+    encode_frame,
     live_slots,
     native_engine,
     random_state,
@@ -87,13 +88,7 @@ def test_colour_model_is_exact() -> None:
 
 def encode_quickly(state: SplatState, rgb: npt.NDArray[np.uint8]) -> SplatState:
     """Return the state after one quick frame."""
-    engine = PFrameEngine(EPOCH, 1)
-    engine.load(state)
-    engine.set_target(rgb)
-    engine.encode([], np.ones((5, 6), np.float32), PFramePlan(10.0, sweeps=1, max_births=0, light=False, quick=True))
-    after = state.copy()
-    engine.store(after)
-    return after
+    return encode_frame(state, rgb, PFramePlan(10.0, sweeps=1, max_births=0, light=False, quick=True))[2]
 
 
 def test_a_quick_frame_follows_motion() -> None:

@@ -5,13 +5,13 @@ import numpy.typing as npt
 import pytest
 
 from codec.bitstream.tables import cost_tables
-from codec.engine import PFrameEngine, PFramePlan
+from codec.engine import PFramePlan
 from codec.engine.light import GAIN_UNIT, fit_gain, propose_light
 from codec.engine.pframe import CHROMA_WEIGHT
 from codec.render import reference, to_rgb
 from codec.state import light_on_base, light_on_splats
 from codec.types import IntArray, SplatState
-from tests.codec.engine.test_pframe import EPOCH, native_engine, random_state, slow_error, ycc_of
+from tests.codec.engine.test_pframe import encode_frame, native_engine, random_state, slow_error, ycc_of
 
 
 def lit(state: SplatState, light: list[int]) -> SplatState:
@@ -58,27 +58,17 @@ def encode_light(
     state: SplatState, rgb: npt.NDArray[np.uint8], light: bool = True
 ) -> tuple[IntArray | None, SplatState]:
     """Return the light that a frame takes, at a lambda at which nothing else pays much, and the state it leaves."""
-    engine = PFrameEngine(EPOCH, 1)
-    engine.load(state)
-    engine.set_target(rgb)
-    commands, _figures = engine.encode([], np.ones((5, 6), np.float32), PFramePlan(20.0, light=light))
-    after = state.copy()
-    engine.store(after)
+    commands, _, after = encode_frame(state, rgb, PFramePlan(20.0, light=light))
     return commands.light, after
 
 
 def test_a_light_is_taken_and_its_state_is_the_decoders() -> None:
     state = random_state(21)
     rgb = to_rgb(reference.render(lit(state, [20, 3, 0, -2])))
-    engine = PFrameEngine(EPOCH, 1)
-    engine.load(state)
-    engine.set_target(rgb)
     plan = PFramePlan(50.0, sweeps=0, max_births=0, cell_shift=False)  # light alone
-    commands, _figures = engine.encode([], np.ones((5, 6), np.float32), plan)
+    commands, _, after = encode_frame(state, rgb, plan)
     assert commands.light is not None
     assert abs(int(commands.light[0]) - 20) <= 5
-    after = state.copy()
-    engine.store(after)
     expected = lit(state, commands.light.tolist())
     assert np.array_equal(after.splats, expected.splats)
     assert np.array_equal(after.base, expected.base)
@@ -100,15 +90,10 @@ def test_light_can_be_left_out() -> None:
 def test_where_work_is_bounded_the_picture_is_made_lighter_as_it_is() -> None:
     state = random_state(24)
     rgb = to_rgb(reference.render(lit(state, [20, 3, 0, -2])))
-    engine = PFrameEngine(EPOCH, 1)
-    engine.load(state)
-    engine.set_target(rgb)
     plan = PFramePlan(50.0, sweeps=0, max_births=0, cell_shift=False, affine=False, screen=True)
-    commands, figures = engine.encode([], np.ones((5, 6), np.float32), plan)
+    commands, figures, after = encode_frame(state, rgb, plan)
     assert commands.light is not None
     expected = lit(state, commands.light.tolist())
-    after = state.copy()
-    engine.store(after)
     assert np.array_equal(after.splats, expected.splats)
     assert np.array_equal(after.base, expected.base)
     pixels = rgb.shape[0] * rgb.shape[1]

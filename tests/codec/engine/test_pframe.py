@@ -10,7 +10,7 @@ from codec.engine.pframe import CHROMA_WEIGHT
 from codec.native import _native
 from codec.render import reference, to_rgb
 from codec.slots import cell_ranks
-from codec.types import KIND_ADDITIVE, EpochRecord, IntArray, PCommands, SplatState
+from codec.types import KIND_ADDITIVE, EpochRecord, FloatArray, IntArray, PCommands, SplatState
 from tests.codec import random_pictures
 
 EPOCH = EpochRecord(0, 96, 80, (30, 1), (4,))
@@ -121,41 +121,41 @@ def test_matrix_is_symmetric_and_not_negative() -> None:
         assert np.linalg.eigvalsh(matrix.astype(np.float64)).min() >= -1e-3 * np.abs(matrix).max()
 
 
-def encode(
-    state: SplatState, rgb: npt.NDArray[np.uint8], threads: int = 1, lambda_: float = 20.0
-) -> tuple[PFrameEngine, tuple[PCommands, PFrameFigures]]:
-    """Encode one frame on a fresh engine, without flow."""
+def encode_frame(
+    state: SplatState,
+    rgb: npt.NDArray[np.uint8],
+    plan: PFramePlan,
+    flow: FloatArray | None = None,
+    threads: int = 1,
+) -> tuple[PCommands, PFrameFigures, SplatState]:
+    """Encode one frame on a fresh engine; return its commands and figures, and the state that it leaves."""
     engine = PFrameEngine(EPOCH, threads)
     engine.load(state)
     engine.set_target(rgb)
-    return engine, engine.encode([], np.ones((5, 6), np.float32), PFramePlan(lambda_))
+    commands, figures = engine.encode([] if flow is None else [flow], np.ones((5, 6), np.float32), plan)
+    after = state.copy()
+    engine.store(after)
+    return commands, figures, after
 
 
 def test_a_picture_that_is_already_shown_needs_nothing() -> None:
     state = random_state(7)
-    _engine, (commands, figures) = encode(state, to_rgb(reference.render(state)), lambda_=400.0)
+    commands, figures, _ = encode_frame(state, to_rgb(reference.render(state)), PFramePlan(400.0))
     assert figures.changed == 0
     assert commands.cells is None
 
 
 def test_error_falls_and_is_the_error_of_the_state_left_behind() -> None:
     state, rgb = random_state(8), random_target(8)
-    engine, (_commands, figures) = encode(state, rgb)
-    after = state.copy()
-    engine.store(after)
+    _, figures, after = encode_frame(state, rgb, PFramePlan(20.0))
     assert figures.squared_error < 0.8 * slow_error(state, rgb)
     assert figures.squared_error == pytest.approx(slow_error(after, rgb), rel=2e-3)
 
 
 def test_threads_do_not_change_the_result() -> None:
     state, rgb = random_state(9), random_target(9)
-    states = []
-    for threads in (1, 3):
-        engine, _ = encode(state, rgb, threads)
-        after = state.copy()
-        engine.store(after)
-        states.append(after)
-    assert np.array_equal(states[0].splats, states[1].splats)
+    one, three = (encode_frame(state, rgb, PFramePlan(20.0), threads=threads)[2] for threads in (1, 3))
+    assert np.array_equal(one.splats, three.splats)
 
 
 def test_a_missing_spot_is_born() -> None:
@@ -163,7 +163,7 @@ def test_a_missing_spot_is_born() -> None:
     state.splats[state.splats[:, 8] == KIND_ADDITIVE] = 0
     rgb = to_rgb(reference.render(state))
     rgb[30:36, 40:46] = (255, 0, 0)
-    _, (commands, _) = encode(state, rgb)
+    commands, _, _ = encode_frame(state, rgb, PFramePlan(20.0))
     assert any(abs(x - 43) <= 6 and abs(y - 33) <= 6 for x, y in commands.births[:, 2:4])
 
 
@@ -174,12 +174,9 @@ def test_a_flow_moves_the_cells() -> None:
     moved.splats[live_slots(state), 0] += 3 * 16
     moved.base[...] = state.base
     rgb = to_rgb(reference.render(moved))
-    engine = PFrameEngine(EPOCH, 1)
-    engine.load(state)
-    engine.set_target(rgb)
     flow = np.zeros((2, 80, 96), np.float32)
     flow[0] = 3.0
-    commands, figures = engine.encode([flow], np.ones((5, 6), np.float32), PFramePlan(20.0, affine=False))
+    commands, figures, _ = encode_frame(state, rgb, PFramePlan(20.0, affine=False), flow)
     assert commands.cells is not None
     vectors = np.concatenate([level.vectors[level.on] for level in commands.cells])
     assert (vectors[:, 0] == 12).any()

@@ -11,7 +11,8 @@ from codec.bitstream.container import SplatvReader
 from codec.bitstream.msgpack_fields import pack
 from codec.cli import EXIT_BAD_INPUT, main
 from codec.errors import BitstreamError
-from codec.media import RgbPicture, open_clip, open_writer
+from codec.media import open_clip, open_writer
+from tests.codec.decoded import decoded
 from tests.codec.gsvc.pictures import HEIGHT, WIDTH, mean_square, moving_picture
 
 SCENES = [0, 0, 0, 4, 4, 4]
@@ -28,13 +29,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = ["--profile", "gsvc", "--effort", "live", "--quality", "70", "--threads", "1"]
     assert main(["encode", str(place / "clip.y4m"), str(place / "clip.splatv"), *options]) == 0
     return place
-
-
-def decoded(folder: Path, tmp_path: Path, *options: str) -> list[RgbPicture]:
-    output = tmp_path / "decoded.y4m"
-    assert main(["decode", str(folder / "clip.splatv"), str(output), *options]) == 0
-    with open_clip(output) as clip:
-        return list(clip)
 
 
 def test_decoded_clip_looks_like_its_source(folder: Path, tmp_path: Path) -> None:
