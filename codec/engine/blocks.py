@@ -27,6 +27,7 @@ _STEPS = (8, 4, 2, 1)  # 1/4 px
 _MOST_MOVES = 4
 _MOST_CANDIDATES = 3
 _ON_BITS = 4.0
+_MARGINS = (1.0, 1.0, 1.5, 4.0)  # on a cell's bits, by level: what pixels say of the smallest, splats hardly follow
 _COARSE_PX = 8  # window of the coarse search, in means of 4 px
 _COARSE_REACH = 6  # likewise
 _STILL: Vector = (0, 0)
@@ -191,7 +192,7 @@ class _Search:
             rx, ry = v[0] - start[0], v[1] - start[1]
             return _value_bits(self.costs[3 * level], rx) + _value_bits(self.costs[3 * level + 1 + (rx != 0)], ry)
 
-        return _ON_BITS + min(bits(parent), bits(self._last_at(level, row, column)))
+        return _MARGINS[level] * (_ON_BITS + min(bits(parent), bits(self._last_at(level, row, column))))
 
     def _cost_by(self, level: int, row: int, column: int, v: Vector) -> float:
         """Return the least cost of a cell and all below it where the cell itself goes by v."""

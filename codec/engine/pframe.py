@@ -40,7 +40,7 @@ class PFramePlan:
     growth_lambda: float = 120.0  # likewise, in place of lambda_
     bits: float = 0.0  # that the frame's commands may take, about; 0: no limit
     screen: bool = False  # look only where the error has risen since the last frame, most first
-    quick: bool = False  # motion by matching pixels, not flows; colours before all else; models from some of the rows
+    quick: bool = False  # motion by matching pixels, not flows; colours before all else; fewer and coarser trials
 
 
 @dataclass(frozen=True)

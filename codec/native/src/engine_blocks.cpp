@@ -12,6 +12,8 @@ constexpr int kSteps[] = {8, 4, 2, 1};  // 1/4 px, of the descent from the best 
 constexpr int kMostMoves = 4;           // of one step of the descent
 constexpr int kMostCandidates = 3;      // of a cell above the blocks
 constexpr float kOnBits = 4;            // of a cell's flags, about
+// Factors on the bits of a cell, by level: what pixels say of the smallest cells, the splats hardly follow.
+constexpr float kMargin[kLevels] = {1, 1, 1.5f, 4};
 constexpr int kCoarsePx = 8;            // window of the coarse search, in px of the quarter plane
 constexpr int kCoarseReach = 6;         // likewise
 constexpr int kQuarter = 4;
@@ -81,7 +83,7 @@ void BlockSearch::for_children(int level, int column, int row, Fn fn) const {
         for (int c = 2 * column; c < std::min(columns_of(level + 1), 2 * column + 2); ++c) fn(c, r);
 }
 
-void BlockSearch::run(BlockLevel levels[kLevels]) {
+void BlockSearch::find() {
     ThreadPool& pool = shared_pool(threads_);
     pool.parallel_for(rows_of(2), [&](int row) {
         for (int column = 0; column < columns_of(2); ++column) find_coarse(column, row);
@@ -93,6 +95,9 @@ void BlockSearch::run(BlockLevel levels[kLevels]) {
     pool.parallel_for(rows_, [&](int row) {
         for (int column = 0; column < columns_; ++column) find_beside(column, row, alone);
     });
+}
+
+void BlockSearch::choose(BlockLevel levels[kLevels]) {
     for (int level = kLevels - 1; level >= 0; --level) {
         BlockLevel& out = levels[level];
         out.rows = rows_of(level);
@@ -106,7 +111,7 @@ void BlockSearch::run(BlockLevel levels[kLevels]) {
             for (int column = 0; column < out.columns; ++column) gather_candidates(level, column, row);
     }
     const int columns = columns_of(0);
-    pool.parallel_for(rows_of(0) * columns, [&](int i) { settle(0, i % columns, i / columns, {}, levels); });
+    shared_pool(threads_).parallel_for(rows_of(0) * columns, [&](int i) { settle(0, i % columns, i / columns, {}, levels); });
 }
 
 float BlockSearch::error_of(int column, int row, BlockVector v) {
@@ -224,7 +229,7 @@ float BlockSearch::vector_bits(int level, int column, int row, BlockVector paren
         const int rx = v.x - from.x, ry = v.y - from.y;
         return m_.vector_costs.value(3 * level, rx) + m_.vector_costs.value(3 * level + 1 + (rx != 0), ry);
     };
-    return kOnBits + std::min(bits(parent), bits(last_at(level, column, row)));
+    return kMargin[level] * (kOnBits + std::min(bits(parent), bits(last_at(level, column, row))));
 }
 
 float BlockSearch::cost_by(int level, int column, int row, BlockVector v) {

@@ -75,8 +75,12 @@ struct BlockMatch {
 class BlockSearch {
 public:
     BlockSearch(const BlockMatch& match, int threads);
-    // Fills the levels, coarse to fine.
-    void run(BlockLevel levels[kLevels]);
+    // Finds a vector for each block alone.
+    void find();
+    // After that, chooses the cells' vectors and fills the levels, coarse to fine.
+    void choose(BlockLevel levels[kLevels]);
+    // The vectors found, [rows16, columns16].
+    const std::vector<BlockVector>& found() const { return found_; }
 
 private:
     using Errors = std::vector<std::pair<BlockVector, float>>;  // of one block, worked out so far

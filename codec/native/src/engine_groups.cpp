@@ -24,7 +24,7 @@ constexpr float kShiftValue = 1.5f;
 constexpr float kShiftBits = 8;         // of one shift, about
 
 // Rows between those that a trial of a proposal looks at: large cells have more than they need to tell.
-int row_step_of(int level) { return level == 0 ? 4 : level == 1 ? 2 : 1; }
+int row_step_of(int level, bool quick) { return (quick ? 2 : 1) * (level == 0 ? 4 : level == 1 ? 2 : 1); }
 int clamp(int v, int low, int high) { return std::min(std::max(v, low), high); }
 int median(int a, int b, int c) { return std::max(std::min(a, b), std::min(std::max(a, b), c)); }
 
@@ -242,8 +242,8 @@ float GroupSearch::try_motion(const Cell& cell, int level, Scratch& s, const Mot
 }
 
 void GroupSearch::refine(const Cell& cell, int level, Scratch& s, Motion& best, float& best_cost) const {
-    const int step = row_step_of(level), terms = best.turns() ? 6 : 2;
-    for (int pass = 0; pass < 2 && !out_of_work(); ++pass) {
+    const int step = row_step_of(level, e_.params_.quick), terms = best.turns() ? 6 : 2;
+    for (int pass = 0; pass < (e_.params_.quick ? 1 : 2) && !out_of_work(); ++pass) {
         const Motion center = best;
         for (int k = 0; k < terms; ++k)
             for (const int d : {1, -1}) {
@@ -259,7 +259,7 @@ void GroupSearch::refine(const Cell& cell, int level, Scratch& s, Motion& best, 
 }
 
 void GroupSearch::search(Cell& cell, int level, Scratch& s) const {
-    const int px = cell_px_of(level), step = row_step_of(level);
+    const int px = cell_px_of(level), step = row_step_of(level, e_.params_.quick);
     const float lambda = cell_lambda(cell, px);
     const Window square = {cell.column * px, cell.row * px, std::min(e_.width_, (cell.column + 1) * px),
                            std::min(e_.height_, (cell.row + 1) * px)};

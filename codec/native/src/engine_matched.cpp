@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "engine_cells.hpp"
+#include "engine_groups.hpp"
 
 namespace splatcall {
 namespace {
@@ -12,40 +13,110 @@ namespace {
 constexpr float kCellBits = 4;      // of a cell's flags, about
 constexpr int kFinestJudged = 2;    // level from which on cells are judged by their part of the picture: splats reach further
 constexpr int kRedrawShare = 6;     // where more than one splat in so many moves, drawing all anew is quicker
+constexpr float kRowSteps = 12;     // of one row of a splat in one trial of its cell, beside one a pixel
+constexpr float kChord = 4.712389f;  // mean chord of a splat, times a: pi/4 of 2 x 3 sigma
+constexpr double kTrials = 4;       // full drawings of its splats that the search of one cell takes, about
+constexpr double kExactShare = .7;  // of the work, that exact trials may take
+constexpr float kLeastErrorBits = 6;  // as in GroupSearch
 
 }  // namespace
 
-MatchedMotion::MatchedMotion(PEngine& engine, PResult& result) : e_(engine), result_(result), start_(engine.splats_) {}
+MatchedMotion::MatchedMotion(PEngine& engine, PResult& result)
+    : e_(engine), result_(result), columns_((engine.width_ + kMatchPx - 1) / kMatchPx), rows_((engine.height_ + kMatchPx - 1) / kMatchPx),
+      picture_(engine.width_, engine.height_), target_(engine.width_, engine.height_), start_(engine.splats_) {}
 
 void MatchedMotion::run() {
-    prepare_cells(result_, e_.width_, e_.height_);
     std::vector<uint8_t> calm;
-    const int columns = (e_.width_ + kMatchPx - 1) / kMatchPx, rows = (e_.height_ + kMatchPx - 1) / kMatchPx;
-    for (int i = 0; i < rows * columns; ++i)
-        calm.push_back(e_.rise_in(i % columns * kMatchPx, i / columns * kMatchPx, kMatchPx) <= 0);
-    search(std::move(calm), [&](int x, int y) { return e_.lambda_at(x, y); });
+    for (int i = 0; i < rows_ * columns_; ++i) calm.push_back(e_.rise_in(i % columns_ * kMatchPx, i / columns_ * kMatchPx, kMatchPx) <= 0);
+    draw_luma();
+    const Lambda lambda_at = [&](int x, int y) { return e_.lambda_at(x, y); };
+    const BlockMatch match = match_of(std::move(calm), lambda_at);
+    BlockSearch search(match, e_.canvas_.pool().threads());
+    search.find();
+    const WorkBudget& work = e_.params_.work;
+    if (work.units == 0 || exact_steps(search.found()) * work.prices[kCellStage] < kExactShare * static_cast<double>(work.units))
+        try_exactly(search.found());
+    else
+        move_at_once(search);
+}
+
+const BlockLevel* MatchedMotion::propose(std::vector<uint8_t> calm, const Lambda& lambda_at) {
+    draw_luma();
+    const BlockMatch match = match_of(std::move(calm), lambda_at);
+    BlockSearch search(match, e_.canvas_.pool().threads());
+    search.find();
+    search.choose(levels_);
+    return levels_;
+}
+
+void MatchedMotion::draw_luma() {
+    const Canvas& canvas = e_.canvas_;
+    canvas.pool().parallel_for(e_.height_, [&](int y) {
+        const float *error = canvas.view().error[0] + y * canvas.view().stride, *wanted = canvas.target(0) + y * canvas.view().stride;
+        std::vector<float> row(e_.width_);
+        for (int x = 0; x < e_.width_; ++x) row[x] = error[x] + wanted[x];
+        picture_.whole.set_row(y, row.data());
+        target_.whole.set_row(y, wanted);
+    });
+    canvas.pool().parallel_for(2, [&](int i) { (i ? picture_ : target_).finish(); });
+}
+
+BlockMatch MatchedMotion::match_of(std::vector<uint8_t> calm, const Lambda& lambda_at) const {
+    return {e_.canvas_.kernels().uncounted(), picture_, target_, e_.costs_.cell_vector, e_.vectors_, lambda_at, std::move(calm)};
+}
+
+double MatchedMotion::exact_steps(const std::vector<BlockVector>& found) const {
+    std::vector<float> drawing(found.size());  // steps of drawing the splats of a block once
+    for (int slot = 0; slot < e_.slots_; ++slot) {
+        if (!e_.alive(slot)) continue;
+        const Geometry g = e_.geometry(slot);
+        const float px = std::min(kChord / g.a, static_cast<float>(e_.width_));
+        drawing[e_.row_of(e_.fields(slot), kMatchPx) * columns_ + e_.column_of(e_.fields(slot), kMatchPx)] +=
+            static_cast<float>(g.row_end - g.row_begin) * (kRowSteps + px);
+    }
+    double steps = 0;
+    for (int level = 0; level < kLevels; ++level) {
+        const int px = cell_px_of(level), across = px / kMatchPx;
+        for (int row = 0; row < rows_; row += across)
+            for (int column = 0; column < columns_; column += across) {
+                const int x = column * kMatchPx, y = row * kMatchPx;
+                if (e_.rise_in(x, y, px) <= kLeastErrorBits * e_.lambda_at(x + px / 2, y + px / 2)) continue;
+                double cell = 0;
+                bool moves = false;
+                for (int r = row; r < std::min(rows_, row + across); ++r)
+                    for (int c = column; c < std::min(columns_, column + across); ++c) {
+                        cell += drawing[r * columns_ + c];
+                        moves |= !(found[r * columns_ + c] == BlockVector{});
+                    }
+                if (moves) steps += kTrials * cell;
+            }
+    }
+    return steps;
+}
+
+void MatchedMotion::try_exactly(const std::vector<BlockVector>& found) {
+    const size_t pixels = static_cast<size_t>(e_.width_) * e_.height_;
+    std::vector<float> planes(2 * pixels);
+    for (int y = 0; y < e_.height_; ++y)
+        for (int x = 0; x < e_.width_; ++x) {
+            const BlockVector v = found[y / kMatchPx * columns_ + x / kMatchPx];
+            const size_t at = static_cast<size_t>(y) * e_.width_ + x;
+            planes[at] = .25f * static_cast<float>(v.x);
+            planes[pixels + at] = .25f * static_cast<float>(v.y);
+        }
+    const std::vector<Flow> flows = {{planes.data(), planes.data() + pixels}};
+    GroupSearch(e_, flows, result_).run();
+}
+
+void MatchedMotion::move_at_once(BlockSearch& search) {
+    prepare_cells(result_, e_.width_, e_.height_);
+    search.choose(levels_);
     trim();
     std::vector<float> before;
     e_.measure_blocks(before);
     apply();
     if (drop_worse(before)) apply();
     write();
-}
-
-const BlockLevel* MatchedMotion::search(std::vector<uint8_t> calm, const std::function<float(int, int)>& lambda_at) {
-    const Canvas& canvas = e_.canvas_;
-    LumaPyramid picture(e_.width_, e_.height_), target(e_.width_, e_.height_);
-    canvas.pool().parallel_for(e_.height_, [&](int y) {
-        const float *error = canvas.view().error[0] + y * canvas.view().stride, *wanted = canvas.target(0) + y * canvas.view().stride;
-        std::vector<float> row(e_.width_);
-        for (int x = 0; x < e_.width_; ++x) row[x] = error[x] + wanted[x];
-        picture.whole.set_row(y, row.data());
-        target.whole.set_row(y, wanted);
-    });
-    canvas.pool().parallel_for(2, [&](int i) { (i ? picture : target).finish(); });
-    const BlockMatch match = {canvas.kernels().uncounted(), picture, target, e_.costs_.cell_vector, e_.vectors_, lambda_at, std::move(calm)};
-    BlockSearch(match, canvas.pool().threads()).run(levels_);
-    return levels_;
 }
 
 void MatchedMotion::trim() {

@@ -18,7 +18,7 @@ namespace {
 constexpr int kMapCell = 16;      // px of a block of lambda and error maps
 constexpr float kUntried = 1e30f;  // gain of a splat that was never looked at
 constexpr float kNoiseShare = .04f;  // of a block's error, by which noise alone may raise it
-constexpr double kCellShare = .5, kSweepShare = .9;  // of the units, by when cells and sweeps end
+constexpr double kCellShare = .6, kSweepShare = .9;  // of the units, by when cells and sweeps end
 constexpr int kRenderEvery = 16;  // frames after which the float sums are worked out anew
 constexpr float kThinnest = -29, kWidest = 300;  // log-scale minus or plus |e|, 1/64
 
@@ -144,7 +144,7 @@ std::vector<BlockLevel> PEngine::match_blocks(float lambda, const std::vector<ui
     refresh_canvas();
     PResult unused;
     MatchedMotion motion(*this, unused);
-    const BlockLevel* levels = motion.search(calm, [&](int, int) { return lambda; });
+    const BlockLevel* levels = motion.propose(calm, [&](int, int) { return lambda; });
     return {levels, levels + kLevels};
 }
 

@@ -36,7 +36,7 @@ struct PParams {
     bool cell_shift = true;
     WorkBudget work{};
     bool screen = false;      // look only where the error has risen since the last frame, most first
-    bool quick = false;       // motion by matching pixels, colours alone before all else, models from some of the rows
+    bool quick = false;       // motion by matching pixels, colours alone before all else, fewer and coarser trials
 };
 
 struct CellLevelResult {

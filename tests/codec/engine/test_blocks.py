@@ -8,7 +8,7 @@ from codec.bitstream.tables import cost_tables
 from codec.engine import PFrameEngine, PFramePlan
 from codec.engine.blocks import match_blocks
 from codec.render import reference, render, to_rgb
-from codec.types import BoolArray, FloatArray, IntArray, SplatState
+from codec.types import BoolArray, FloatArray, FrameWork, IntArray, SplatState
 from tests.codec.engine.test_pframe import (
     EPOCH,
     encode_frame,
@@ -86,24 +86,32 @@ def test_colour_model_is_exact() -> None:
         assert engine.trial(int(slot), after.tolist()) == pytest.approx(predicted, rel=1e-3, abs=1.0)
 
 
-def encode_quickly(state: SplatState, rgb: npt.NDArray[np.uint8]) -> SplatState:
+@pytest.fixture(params=[0, 50_000_000])
+def units(request: pytest.FixtureRequest) -> int:
+    """Work units of a frame: enough for exact trials of its cells, and too few."""
+    return int(request.param)
+
+
+def encode_quickly(state: SplatState, rgb: npt.NDArray[np.uint8], units: int) -> SplatState:
     """Return the state after one quick frame."""
-    return encode_frame(state, rgb, PFramePlan(10.0, sweeps=1, max_births=0, light=False, quick=True))[2]
+    work = FrameWork(units, (100, 100, 100, 100))
+    plan = PFramePlan(10.0, sweeps=1, max_births=0, light=False, affine=False, quick=True, work=work)
+    return encode_frame(state, rgb, plan)[2]
 
 
-def test_a_quick_frame_follows_motion() -> None:
+def test_a_quick_frame_follows_motion(units: int) -> None:
     state = random_state(6, 120)
     rgb = shifted(state, 6, 4)
-    after = encode_quickly(state, rgb)
+    after = encode_quickly(state, rgb, units)
     assert slow_error(after, rgb) < 0.1 * slow_error(state, rgb)
     assert np.median(after.vectors, axis=(0, 1)).tolist() == [24, 16]
 
 
-def test_motion_that_does_not_pay_is_taken_back() -> None:
+def test_motion_that_does_not_pay_is_taken_back(units: int) -> None:
     """A quick frame never leaves the picture worse than it was, whatever the pixels suggest."""
     for seed in range(4):
         state, rgb = random_state(seed, 40), random_target(seed + 10)
-        after = encode_quickly(state, rgb)
+        after = encode_quickly(state, rgb, units)
         assert slow_error(after, rgb) <= slow_error(state, rgb)
 
 
