@@ -33,6 +33,7 @@ def add_bench(commands: Commands) -> None:
     _add_speed(benches)
     _add_rd(benches)
     _add_light(benches)
+    _add_live(benches)
 
 
 def _add_speed(benches: Commands) -> None:
@@ -86,6 +87,18 @@ def _add_light(benches: Commands) -> None:
     light.add_argument("--threads", type=positive_whole, default=2, metavar="N", help="of ours (default 2)")
     light.add_argument("--alone", action="store_true", help="measure our codec alone")
     light.set_defaults(run=_run_light)
+
+
+def _add_live(benches: Commands) -> None:
+    live = benches.add_parser("live", help="the first picture, how it sharpens and every frame's time, live")
+    live.add_argument("--clips", type=Path, required=True, metavar="DIR", help="folder of clips, or one clip")
+    live.add_argument("--json", type=Path, required=True, metavar="F", help="write the figures here")
+    live.add_argument("--frames", type=positive_whole, default=150, metavar="N", help="of each clip (default 150)")
+    live.add_argument("--size", type=size, default=(640, 360), metavar="WxH", help="to fit inside (default 640x360)")
+    live.add_argument("--qualities", type=quality_list, metavar="Q,...", help="default 35,50,65,80")
+    live.add_argument("--latency-ms", type=positive_number, default=30.0, metavar="T", help="of a frame (default 30)")
+    live.add_argument("--threads", type=positive_whole, default=2, metavar="N", help="default 2")
+    live.set_defaults(run=_run_live)
 
 
 def _run_speed(arguments: argparse.Namespace) -> int:
@@ -166,4 +179,26 @@ def _run_light(arguments: argparse.Namespace) -> int:
     console = _console(_REPORT_COLUMNS)
     costs = measure_light(options, console.print)
     arguments.json.write_text(json.dumps([asdict(cost) for cost in costs], indent=1), encoding="utf-8")
+    return 0
+
+
+def _run_live(arguments: argparse.Namespace) -> int:
+    import json
+    from dataclasses import asdict
+
+    from codec.bench.live import LiveOptions, measure_live, print_live
+
+    check_folder_of(arguments.json)
+    options = LiveOptions(
+        clips=arguments.clips,
+        frames=arguments.frames,
+        size=arguments.size,
+        latency_ms=arguments.latency_ms,
+        threads=arguments.threads,
+        **({} if arguments.qualities is None else {"qualities": arguments.qualities}),
+    )
+    console = _console(_WIDE_COLUMNS)
+    points = measure_live(options, console.print)
+    arguments.json.write_text(json.dumps([asdict(point) for point in points], indent=1), encoding="utf-8")
+    print_live(points, console)
     return 0
