@@ -72,6 +72,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return load_engine(PROTOTYPE, tmp_path_factory.mktemp("prototype"))
 
 
+@pytest.mark.timeout(900)  # compiles
 def test_both_engines_start_from_the_same_picture(library: ctypes.CDLL) -> None:
     state = key_state(5)
     base = render(SplatState(state.epoch, np.zeros_like(state.splats), state.base, state.vectors), threads=1)
@@ -84,6 +85,7 @@ def test_both_engines_start_from_the_same_picture(library: ctypes.CDLL) -> None:
     assert np.quantile(difference, 0.98) < 0.5
 
 
+@pytest.mark.timeout(900)  # compiles, where it runs alone
 def test_races_on_a_short_clip(library: ctypes.CDLL) -> None:
     race = race_engines(moving_pictures(4), library, threads=1, qualities=(30.0, 45.0, 60.0))
     assert (race.width_px, race.height_px, race.frames, race.threads) == (WIDTH, HEIGHT, 3, 1)
