@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 _CALM_SHARE = 0.1  # changed splats below which a scene is calm
 _SHARED = {"_config", "_engine", "_flow"}  # attributes that no frame changes, or only by loading a state
-_MOST_GROWTH_BITS = 7200.0  # of a frame's new splats: fits into one part with its other commands
+_MOST_GROWTH_BITS = 8600.0  # of a frame's new splats: they must fit into its first part
 _PACK_RESERVE_MS = 1.5  # kept back of a budget for packing at first; then follows what packing took
 
 

@@ -39,6 +39,7 @@ _LONGEST_S = 3.0  # that a picture grows: what has not been sent by then is give
 _SURVIVING = 0.62  # of a reserve, before any of it was swept
 _SPLAT_BITS = 28.0  # of a new splat, likewise
 _PART_BITS = 8500.0  # of a frame whose new splats come in one part with all else, headers left out
+_ONE_PART_SHARE = 0.55  # of that: where other commands leave so much, a frame keeps to one part
 _LEAST_TRIED = 20  # fewer new splats that do not fit into a frame wait for the next
 _KEPT = 0.8  # of new splats that are tried again where a frame had no room for all
 
@@ -132,7 +133,7 @@ class GrowingEngine(PFrameEngine):
         started = time.perf_counter()
         spent = sum(steps * price for steps, price in zip(figures.steps, work.prices, strict=False))
         most_swept = max(_LEAST_SWEPT, int((work.units - spent) / work.prices[3])) if work.units else 1 << 30
-        swept, swept_ms = self._grow(commands, lambda_map, plan, figures.bits, most_swept)
+        swept, swept_ms = self._grow(commands, lambda_map, plan, _room_bits(figures), most_swept)
         growth_ms = (time.perf_counter() - started) * 1000
         return commands, replace(
             figures,
@@ -180,14 +181,14 @@ class GrowingEngine(PFrameEngine):
         return True
 
     def _grow(
-        self, commands: PCommands, lambda_map: FloatArray, plan: PFramePlan, other_bits: float, most_swept: int
+        self, commands: PCommands, lambda_map: FloatArray, plan: PFramePlan, room_bits: float, most_swept: int
     ) -> tuple[int, float]:
         """Sweep the splats of the best range of cells that the frame has bits for, and send what is left of them.
 
         Returns how many splats were swept, and the wall time of that in ms.
         """
         first = self._epoch.slots
-        sent_bits = max(0.0, min(plan.growth_bits, _PART_BITS - other_bits))
+        sent_bits = min(plan.growth_bits, room_bits)
         count = min(int(sent_bits / (self._surviving * self._splat_bits)), most_swept)
         splats = self._engine.splats()[first:]
         slots = splats[:, 8].nonzero()[0].astype(np.int32)
@@ -242,3 +243,9 @@ class GrowingEngine(PFrameEngine):
         while block and len(free_slots(self._before, 0, block)) < splats:
             block -= 1
         return block
+
+
+def _room_bits(figures: PFrameFigures) -> float:
+    """Return the bits that a frame's first part has for new splats beside all other commands, or those it must hold."""
+    alone = _PART_BITS - figures.bits
+    return alone if alone >= _ONE_PART_SHARE * _PART_BITS else max(_PART_BITS - figures.shared_bits, 0.0)

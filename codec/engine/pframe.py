@@ -57,6 +57,7 @@ class PFrameFigures:
     worked_ms: tuple[float, float, float]  # wall time of it
     cut: int  # job from which on nothing started, -1: none
     bits: float = 0.0  # of all commands, as the engine counts them
+    shared_bits: float = 0.0  # of those that must be in a frame's first part
     swept: int = 0  # new splats swept, once for each time, while the picture grows
     swept_ms: float = 0.0  # wall time of that
 
@@ -146,6 +147,7 @@ class PFrameEngine:
             worked_ms=_of_stages(measured[f"{name}_worked_ms"] for name in _WORK_STAGES),
             cut=int(measured["cut"]),
             bits=measured["bits"],
+            shared_bits=measured["shared_bits"],
         )
         return commands, figures
 

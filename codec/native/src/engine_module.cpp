@@ -121,6 +121,7 @@ Encoded to_python(const PResult& r) {
         figures[(std::string(stages[stage]) + "_worked_ms").c_str()] = r.worked_ms[stage];
     }
     figures["bits"] = r.bits;
+    figures["shared_bits"] = r.shared_bits;
     figures["cut"] = static_cast<double>(r.cut);
     return Encoded(nb::make_tuple(out, figures));
 }

@@ -225,6 +225,7 @@ PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map,
         MatchedMotion(*this, result).run();
     else
         GroupSearch(*this, flows, result).run();
+    result.shared_bits = work_.bits();
     const auto grouped = Clock::now();
     work_.enter(kSweepStage, kSweepShare);
     Sweep sweep(*this, result);

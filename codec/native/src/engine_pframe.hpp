@@ -64,6 +64,7 @@ struct PResult {
     double worked_ms[kWorkStages] = {};  // wall time of that work
     int64_t cut = -1;                    // see Work::cut()
     double bits = 0;                     // of all commands, about
+    double shared_bits = 0;              // of those for the whole picture and for cells
 };
 
 // Flow from the last frame to this one: [2, height, width] px.
