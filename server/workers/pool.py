@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 ENCODER = "codec.encoder:Encoder"
 STOP_S = 3.0
 HUNG_S = 20.0  # nothing takes so long: the worker is killed and replaced
+START_S = 120.0  # the same before it is ready, since imports and models can take long on a machine that is busy
 RESTART_S = (0.0, 0.5, 2.0, 5.0)  # before the first, second, ... replacement in a row that never became ready
 
 
@@ -65,11 +66,12 @@ class Lease:
             self.ticket += 1
             order = Encode(self.key, self.ticket, config, budget_ms, now_ms() / 1000, midpoint=midpoint)
             self._pool.submit(self, order)
-            async with asyncio.timeout(HUNG_S):  # wait_for would lose a cancellation that comes with the frame
+            limit_s = self._pool.limit_s(self)
+            async with asyncio.timeout(limit_s):  # wait_for would lose a cancellation that comes with the frame
                 return await future
         except TimeoutError:
             self._pool.kill_worker_of(self)
-            raise WorkerError(f"no frame within {HUNG_S} s, worker killed") from None
+            raise WorkerError(f"no frame within {limit_s} s, worker killed") from None
         finally:
             self.in_flight = None
 
@@ -166,6 +168,11 @@ class WorkerPool:
         if worker is None:
             raise WorkerError("the worker is being replaced")
         self._send(worker, order)
+
+    def limit_s(self, lease: Lease) -> float:
+        """Return how long a frame may take of the lease's worker."""
+        worker = self._worker_of(lease)
+        return HUNG_S if worker is not None and worker.ready else START_S
 
     def release(self, lease: Lease) -> None:
         """Take a publisher out of the pool."""

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import signal
 import traceback
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from codec.types import EncodedFrame, SplatState
 from server.workers.shared import PictureBuffer, StateBuffer
 
 __all__ = [
+    "NICENESS",
     "Close",
     "Encode",
     "Encoded",
@@ -30,6 +32,8 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+NICENESS = 5  # above the server's own: voices and joins come before finer pictures where cores are short
 
 
 class EncoderProtocol(Protocol):
@@ -205,6 +209,7 @@ def run_worker(connection: Connection, factory: str, warm_up: EncoderConfig) -> 
     """
     for ending in (signal.SIGINT, signal.SIGTERM):  # to a whole group they are for the server, which stops its workers
         signal.signal(ending, signal.SIG_IGN)
+    os.nice(NICENESS)
     _factory_of(factory)(warm_up).close()
     publishers: dict[int, _Publisher] = {}
     connection.send(Ready())

@@ -11,12 +11,13 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from server.app import SOCKET_LIMIT_BYTES, create_app
+from server.app import SOCKET_LIMIT_BYTES, STOP_S, create_app
 from server.hub import Hub
 from server.settings import Settings
 from server.workers.shared import SEGMENT_PREFIX
 
 FAKE_ENCODER = "tests.server.fake_encoder:FakeEncoder"
+EARLIER_SEGMENTS: set[str] = set()
 
 
 @dataclass
@@ -43,7 +44,13 @@ async def run_server(settings: Settings) -> AsyncIterator[RunningServer]:
     app: FastAPI = create_app(settings, encoder=FAKE_ENCODER)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="warning", ws_max_size=SOCKET_LIMIT_BYTES, lifespan="on")
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        ws_max_size=SOCKET_LIMIT_BYTES,
+        lifespan="on",
+        timeout_graceful_shutdown=STOP_S,  # a test that failed leaves its clients connected
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve([listener]))
     while not server.started:
@@ -65,13 +72,21 @@ async def server() -> AsyncIterator[RunningServer]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _leave_earlier_segments_out() -> None:
+    """What a test that failed has left is none of the next one's."""
+    EARLIER_SEGMENTS.clear()
+    EARLIER_SEGMENTS.update(own_segments())
+
+
 def own_segments() -> set[str]:
-    """Return the names of the shared memory that this process has made and not freed."""
-    return {name for name in os.listdir("/dev/shm") if name.startswith(f"{SEGMENT_PREFIX}{os.getpid()}_")}
+    """Return the names of the shared memory that this process has made in this test and not freed."""
+    names = {name for name in os.listdir("/dev/shm") if name.startswith(f"{SEGMENT_PREFIX}{os.getpid()}_")}
+    return names - EARLIER_SEGMENTS
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    """Wait until a condition holds."""
+async def until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
+    """Wait until a condition holds; the time is for a busy machine, on which a worker alone takes seconds to start."""
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.01)

@@ -13,6 +13,7 @@ from codec.bitstream.header import parse_header
 from codec.config import EncoderConfig
 from server.errors import ServerStateError, WorkerError
 from server.workers.pool import Lease, WorkerPool
+from server.workers.process import NICENESS
 from tests.server.conftest import FAKE_ENCODER, own_segments, until
 from tests.server.fake_encoder import BLACK_HANGS_PX
 
@@ -87,6 +88,29 @@ async def test_a_killed_worker_is_replaced_and_goes_on(pool: WorkerPool) -> None
         assert snapshot is not None
         assert set(np.unique(snapshot.last_changed)) == {0, 1, 2, 3, 4}, "changes by the dead worker are remembered"
         await lease.close()
+
+
+async def test_workers_leave_scarce_cores_to_the_server(pool: WorkerPool) -> None:
+    lease = pool.open(CONFIG, 64)
+    await numbers(lease, 1)
+    await until(lambda: all(worker.ready for worker in pool._workers))
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in pool.pids] == [own + NICENESS] * 2
+    await lease.close()
+
+
+async def test_a_worker_that_hangs_is_replaced_and_one_that_starts_is_waited_for(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.workers.pool.HUNG_S", 0.0)
+    lease = pool.open(CONFIG, 64)
+    assert await numbers(lease, 1) == [(0, 0, "key")]
+    with pytest.raises(WorkerError, match="killed"):
+        await lease.encode(fill(1), CONFIG, 20.0)
+    await until(lambda: pool.replaced == 1)
+    monkeypatch.setattr("server.workers.pool.HUNG_S", 20.0)
+    assert (await numbers(lease, 1))[0][2] == "p"
+    await lease.close()
 
 
 async def test_death_in_the_middle_of_a_picture_loses_that_picture_only(pool: WorkerPool) -> None:
