@@ -1,6 +1,8 @@
 // The page's one RTCPeerConnection: camera and microphone up, the splat stream and a pool of audio lines down.
 // Lines in the order the server expects: microphone, camera, splats (RTP only), audio lines; and the data channel "splat".
 
+import { gathered } from './gathering.js';
+
 /** @typedef {{ microphone: MediaStreamTrack | null, camera: MediaStreamTrack | null }} LocalTracks */
 
 /**
@@ -10,7 +12,6 @@
  * @property {() => void} onfailed
  */
 
-const GATHERING_LIMIT_MS = 2000;
 const CHANNEL_LABEL = 'splat';
 const MAX_CHANNEL_BYTES = 65536;
 
@@ -58,24 +59,11 @@ export class Peer {
     return changed.includes(true);
   }
 
-  /** @returns {Promise<string>} an offer with every candidate in it */
+  /** @returns {Promise<string>} an offer with candidates in it */
   async makeOffer() {
     await this.pc.setLocalDescription(await this.pc.createOffer());
-    await this.gathered();
+    await gathered(this.pc);
     return this.pc.localDescription?.sdp ?? '';
-  }
-
-  /** @returns {Promise<void>} */
-  gathered() {
-    if (this.pc.iceGatheringState === 'complete') return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, GATHERING_LIMIT_MS);
-      this.pc.addEventListener('icegatheringstatechange', () => {
-        if (this.pc.iceGatheringState !== 'complete') return;
-        clearTimeout(timer);
-        resolve();
-      });
-    });
   }
 
   /** @param {string} sdp */
