@@ -56,10 +56,18 @@ KeyEngine::KeyEngine(int width, int height, float chroma_weight, KeySteps steps,
       steps_(steps),
       costs_(costs),
       own_(std::make_unique<Canvas>(width, height, chroma_weight, threads)),
-      canvas_(*own_) {}
+      canvas_(*own_) {
+    set_steps();
+}
 
 KeyEngine::KeyEngine(Canvas& canvas, KeySteps steps, const TableCosts& costs)
-    : width_(canvas.width()), height_(canvas.height()), steps_(steps), costs_(costs), canvas_(canvas) {}
+    : width_(canvas.width()), height_(canvas.height()), steps_(steps), costs_(costs), canvas_(canvas) {
+    set_steps();
+}
+
+void KeyEngine::set_steps() {
+    for (int field = 2; field < 8; ++field) inverse_steps_[field] = 1.f / static_cast<float>(step_of(field, 0));
+}
 
 int KeyEngine::step_of(int field, int k) const {
     return field < 2 ? steps_.mean[k] : field == 2 ? steps_.scale : field < 5 ? steps_.shape : field == 5 ? steps_.luma : steps_.chroma;
@@ -210,9 +218,13 @@ void KeyEngine::predict_splats(KeyRole role, Grid& grid) {
             Prediction& p = predictions_[order[to]];
             for (int c = 0; c < 3; ++c) {
                 const int base = samples_[(c * base_rows_ + by) * base_columns_ + bx];
-                p.color[c] = static_cast<int>(std::floor((a.value[c] + w0 * base) / (a.weight + w0)));
+                const int color = static_cast<int>(std::floor((a.value[c] + w0 * base) / (a.weight + w0)));
+                p.levels[5 + c] = round_div(color, step_of(5 + c, 0));
             }
-            for (int c = 0; c < 2; ++c) p.e[c] = static_cast<int>(std::floor(7 * a.value[3 + c] / (10 * (a.weight + w0))));
+            for (int c = 0; c < 2; ++c) {
+                const int e = static_cast<int>(std::floor(7 * a.value[3 + c] / (10 * (a.weight + w0))));
+                p.levels[3 + c] = round_div(e, steps_.shape);
+            }
         }
         for (size_t i = from; i < to; ++i) grid.add(fields(order[i]));
     }
@@ -228,12 +240,16 @@ void KeyEngine::set_place_bits() {
     }
 }
 
+// Of a value that is a multiple of the field's step; far below 2^24, so that floats are exact enough.
+int KeyEngine::level_of(int32_t value, int field) const {
+    return static_cast<int>(std::lrint(static_cast<float>(value) * inverse_steps_[field]));
+}
+
 void KeyEngine::residuals(int index, const int32_t f[8], int k, int r[8]) const {
     const Prediction& p = predictions_[index];
     r[0] = r[1] = 0;
-    r[2] = f[2] / steps_.scale - kReference[k];
-    for (int i = 0; i < 2; ++i) r[3 + i] = f[3 + i] / steps_.shape - round_div(p.e[i], steps_.shape);
-    for (int i = 0; i < 3; ++i) r[5 + i] = f[5 + i] / step_of(5 + i, k) - round_div(p.color[i], step_of(5 + i, k));
+    r[2] = level_of(f[2], 2) - kReference[k];
+    for (int field = 3; field < 8; ++field) r[field] = level_of(f[field], field) - p.levels[field];
 }
 
 float KeyEngine::rate(int index, const int32_t f[8]) const {
@@ -301,9 +317,32 @@ float KeyEngine::evaluate(const Visit& v, const int32_t f[8], QuadraticWalk& wal
     return walk.change() + v.lambda * (bits - v.bits_now);
 }
 
-bool KeyEngine::improve(const Visit& v, Candidate& c, QuadraticWalk& here, int32_t f[8]) const {
+// True where `snap` would leave a splat's shape as it is: surely so, not at every rounding's edge.
+bool KeyEngine::is_snapped_shape(const int32_t* f) const {
+    const float most = std::max(0.f, std::min({kMostShape, 300.f - f[2], 29.f + f[2]})) + .75f * steps_.shape;
+    return static_cast<float>(f[3] * f[3] + f[4] * f[4]) < most * most - 1;
+}
+
+// Moves one field of a snapped splat by so many steps, and snaps it; false where that leads back to where it was.
+bool KeyEngine::step_field(int32_t f[8], int field, int steps) const {
+    const int by = steps * step_of(field, size_class(f[2])), to = f[field] + by;
+    const bool within = field == 0   ? to >= 0 && to <= (width_ - 1) * 16
+                        : field == 1 ? to >= 0 && to <= (height_ - 1) * 16
+                        : field == 5 ? to >= -40 * 4 && to <= 295 * 4
+                                     : to >= -140 * 4 && to <= 140 * 4;
+    if (field != 2 && within) {
+        f[field] = to;
+        if (field < 2 || field > 4 || is_snapped_shape(f)) return steps != 0;
+        f[field] -= by;
+    }
+    int32_t before[8];
+    std::copy_n(f, 8, before);
+    f[field] = to;
     snap(f);
-    if (std::equal(f, f + 8, c.f)) return false;
+    return !std::equal(f, f + 8, before);
+}
+
+bool KeyEngine::improve(const Visit& v, Candidate& c, QuadraticWalk& here, const int32_t f[8]) const {
     float bits;
     QuadraticWalk there = here;
     const float cost = evaluate(v, f, there, bits);
@@ -325,16 +364,17 @@ void KeyEngine::descend(const Visit& v, Candidate& c) const {
         for (int field = 0; field < 8; ++field)
             for (const int sign : {-1, 1}) {
                 std::copy_n(c.f, 8, f);
-                f[field] += sign * step_of(field, size_class(f[2]));
-                improved |= improve(v, c, here, f);
+                if (step_field(f, field, sign)) improved |= improve(v, c, here, f);
             }
         for (const auto& part : kParts) {  // to the prediction
             std::copy_n(c.f, 8, f);
             const int k = size_class(f[2]);
             int r[8];
             residuals(v.index, f, k, r);
-            for (int field = part[0]; field < part[1]; ++field) f[field] -= r[field] * step_of(field, k);
-            improved |= improve(v, c, here, f);
+            bool moved = false;
+            for (int field = part[0]; field < part[1]; ++field)
+                if (r[field]) moved |= step_field(f, field, -r[field]);
+            if (moved) improved |= improve(v, c, here, f);
         }
         if (!improved) break;
     }

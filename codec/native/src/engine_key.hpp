@@ -62,7 +62,7 @@ public:
 
 private:
     struct Prediction {
-        int color[3], e[2];
+        int levels[8];  // of e1, e2, Y, Cb, Cr in their steps, at their fields
     };
     struct Candidate {
         int32_t f[8];
@@ -90,13 +90,18 @@ private:
     void visit(int index, const SweepItem& item, SweepKind kind);
     float evaluate(const Visit& v, const int32_t f[8], QuadraticWalk& walk, float& bits) const;
     void descend(const Visit& v, Candidate& c) const;
-    bool improve(const Visit& v, Candidate& c, QuadraticWalk& here, int32_t f[8]) const;
+    bool improve(const Visit& v, Candidate& c, QuadraticWalk& here, const int32_t f[8]) const;
+    bool step_field(int32_t f[8], int field, int steps) const;
+    bool is_snapped_shape(const int32_t* f) const;
+    int level_of(int32_t value, int field) const;
     bool take_best(Visit& v, const SweepItem& item, Candidate* candidates, int count);
     int step_of(int field, int k) const;
+    void set_steps();
     Fields fields(int index) const { return &splats_[static_cast<size_t>(index) * kFields]; }
 
     int width_, height_;
     KeySteps steps_;
+    float inverse_steps_[8];  // of fields 2 on
     KeyCosts costs_;
     std::unique_ptr<Canvas> own_;   // where no other engine keeps one
     Canvas& canvas_;

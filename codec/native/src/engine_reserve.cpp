@@ -11,7 +11,6 @@ namespace {
 constexpr int kCellPx = 32;          // that follows the flow as a whole, each splat by its own vector
 constexpr float kLeastMovePx = .2f;  // of some splat of a cell that is looked at: less is mostly noise
 
-int clamp(int v, int low, int high) { return std::min(std::max(v, low), high); }
 
 }  // namespace
 
