@@ -100,17 +100,21 @@ async def test_workers_leave_scarce_cores_to_the_server(pool: WorkerPool) -> Non
 
 
 async def test_a_worker_that_hangs_is_replaced_and_one_that_starts_is_waited_for(
-    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("server.workers.pool.HUNG_S", 0.0)
-    lease = pool.open(CONFIG, 64)
-    assert await numbers(lease, 1) == [(0, 0, "key")]
-    with pytest.raises(WorkerError, match="killed"):
-        await lease.encode(fill(1), CONFIG, 20.0)
-    await until(lambda: pool.replaced == 1)
-    monkeypatch.setattr("server.workers.pool.HUNG_S", 20.0)
-    assert (await numbers(lease, 1))[0][2] == "p"
-    await lease.close()
+    pool = WorkerPool(1, CONFIG, FAKE_ENCODER)
+    await pool.start()
+    try:
+        lease = pool.open(CONFIG, 64)
+        assert await numbers(lease, 1) == [(0, 0, "key")]
+        monkeypatch.setattr("server.workers.pool.HUNG_S", 0.0)
+        with pytest.raises(WorkerError, match="killed"):
+            await lease.encode(fill(1), CONFIG, 20.0)
+        await until(lambda: pool.replaced == 1)
+        assert (await numbers(lease, 1))[0][2] == "p"  # of a process that takes far longer to start than to be asked
+        await lease.close()
+    finally:
+        await pool.close()
 
 
 async def test_death_in_the_middle_of_a_picture_loses_that_picture_only(pool: WorkerPool) -> None:
