@@ -1,8 +1,9 @@
-"""The clip that a page publishes as its camera, and finding a snapshot's frame in it."""
+"""The clip and the voice that a page publishes, and finding a snapshot's frame in it."""
 
 import base64
 import importlib.util
 import io
+import wave
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,18 @@ import numpy.typing as npt
 from av.video.stream import VideoStream
 from PIL import Image
 
-__all__ = ["FPS", "HEIGHT", "WIDTH", "Match", "load_clip", "match", "parse_data_url", "psnr_db", "write_y4m"]
+__all__ = [
+    "FPS",
+    "HEIGHT",
+    "WIDTH",
+    "Match",
+    "load_clip",
+    "match",
+    "parse_data_url",
+    "psnr_db",
+    "write_voice",
+    "write_y4m",
+]
 
 WIDTH, HEIGHT, FPS = 320, 180, 30
 
@@ -58,6 +70,26 @@ def write_y4m(path: Path, clip: RgbArray) -> None:
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+def write_voice(path: Path) -> None:
+    """Write a voice that never pauses, a buzz whose pitch and loudness wander, in the form of a fake microphone.
+
+    Chromium's own fake beeps twice a second; its Opus encoder then sends 50 packets a second, or 5 once it takes the
+    pauses for silence. Nothing here repeats within a second, so no echo canceller can take it for an echo.
+    """
+    rate_hz, length_s = 48_000, 8
+    times = np.arange(rate_hz * length_s) / rate_hz
+    turn = 2 * np.pi * times / length_s
+    pitch_hz = 150 + 40 * np.sin(5 * turn) + 25 * np.sin(13 * turn)
+    phase = 2 * np.pi * np.cumsum(pitch_hz) / rate_hz
+    buzz = sum(np.sin(overtone * phase) / overtone for overtone in range(1, 9))
+    loudness = 0.2 * (1 + 0.5 * np.sin(23 * turn))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes((buzz * loudness * 20_000).astype("<i2").tobytes())
 
 
 def psnr_db(error: npt.NDArray[np.float32]) -> float:

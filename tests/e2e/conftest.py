@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
-from tests.e2e.clip import RgbArray, load_clip, write_y4m
+from tests.e2e.clip import RgbArray, load_clip, write_voice, write_y4m
 
 READY_S = 60.0
 KEEP_CONNECTIONS = """
@@ -25,16 +25,17 @@ KEEP_CONNECTIONS = """
       constructor(...parameters) { super(...parameters); window.connections.push(this); }
     };
 """
-HEARD = """async () => {
-    const heard = { packets: 0, energy: 0 };
+SOUND = """async (type) => {
+    const sound = { packets: 0, energy: 0, at_s: 0 };
     for (const connection of window.connections) {
       for (const entry of (await connection.getStats()).values()) {
-        if (entry.type !== 'inbound-rtp' || entry.kind !== 'audio') continue;
-        heard.packets += entry.packetsReceived;
-        heard.energy += entry.totalAudioEnergy;
+        if (entry.type !== type || entry.kind !== 'audio') continue;
+        sound.packets += entry.packetsReceived ?? entry.packetsSent;
+        sound.energy += entry.totalAudioEnergy ?? 0;
+        sound.at_s = Math.max(sound.at_s, entry.timestamp / 1000);
       }
     }
-    return heard;
+    return sound;
 }"""
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -66,9 +67,14 @@ class CallPage:
         return stats
 
     async def heard(self) -> dict[str, float]:
-        """Return what voices have brought: RTP packets and the energy of their sound."""
-        heard: dict[str, float] = await self.page.evaluate(HEARD)
-        return heard
+        """Return what voices have brought: RTP packets, the energy of their sound, and when that was counted."""
+        sound: dict[str, float] = await self.page.evaluate(SOUND, "inbound-rtp")
+        return sound
+
+    async def spoken(self) -> dict[str, float]:
+        """Return the same of the page's own microphone, its energy left out."""
+        sound: dict[str, float] = await self.page.evaluate(SOUND, "outbound-rtp")
+        return sound
 
     async def snapshot(self, participant: str) -> str:
         """Return the picture now on a participant's canvas as a data URL."""
@@ -93,7 +99,11 @@ async def server_url() -> AsyncIterator[str]:
         port = probe.getsockname()[1]
     command = Path(sys.executable).with_name("splatcall")
     environment = {**os.environ, "SPLATCALL_RESUME_S": "1"}
-    process = await asyncio.create_subprocess_exec(command, "serve", "--port", str(port), env=environment)
+    process = await asyncio.create_subprocess_exec(
+        *(command, "serve", "--port", str(port)),
+        env=environment,
+        start_new_session=True,  # as for a service: where sessions share the cores, it has a share beside the test's
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         await asyncio.wait_for(_wait_until_healthy(url), READY_S)
@@ -105,16 +115,18 @@ async def server_url() -> AsyncIterator[str]:
 
 @pytest.fixture
 async def browser(tmp_path: Path, clip: RgbArray) -> AsyncIterator[Browser]:
-    """Headless Chromium whose camera shows the clip."""
+    """Headless Chromium whose camera shows the clip, and whose microphone never falls silent."""
     executable = shutil.which("chromium")
     assert executable, "no chromium on PATH; `make setup-test` installs one"
-    camera = tmp_path / "camera.y4m"
+    camera, microphone = tmp_path / "camera.y4m", tmp_path / "microphone.wav"
     write_y4m(camera, clip)
+    write_voice(microphone)
+    devices = (f"--use-file-for-fake-video-capture={camera}", f"--use-file-for-fake-audio-capture={microphone}")
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
             executable_path=executable,
             headless=True,
-            args=[*CHROMIUM_ARGUMENTS, f"--use-file-for-fake-video-capture={camera}"],
+            args=[*CHROMIUM_ARGUMENTS, *devices],
         )
         yield chromium
         await chromium.close()
