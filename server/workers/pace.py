@@ -34,8 +34,7 @@ class Pace:
     MIN_BUDGET_MS = 10.0  # wall time; where a step gives less, the next slower one is taken
     TOO_SLOW = 1.0  # of the frame period: median cost above it steps down
     FAST_ENOUGH = 0.9  # of the faster step's period: foreseen cost below it steps up
-    ENOUGH_CPU_MS = 25.0  # of one frame of 640 px: with so much, no slower step is taken for better frames; ...
-    HARDLY_BEGUN = 0.5  # ... with less for smaller pictures, unless more than this share of the splats is left out
+    ENOUGH_CPU_MS = 25.0 / 640  # of one frame, for each pixel of its longer side: with so much, no slower step is taken
     ENOUGH_SHARE = 0.6  # of the CPU time that a frame would get on an idle machine; the same
     UNFINISHED = 0.1  # of the splats left out
     MIN_CORES_USED = 0.25  # however starved: a budget grows no further
@@ -115,12 +114,11 @@ class Pace:
     def _is_starved(self, step: int) -> bool:
         """Tell whether frames at a step stay, or would stay, unfinished for want of CPU time."""
         shorter = self._budget_ms(step) / median(max(cost.encode_ms, 0.1) for cost in self._costs)
-        left_out = median(cost.left_out for cost in self._costs)
-        if left_out <= self.UNFINISHED and (step == self._step or shorter >= 1):
+        finished = median(cost.left_out for cost in self._costs) <= self.UNFINISHED
+        if finished and (step == self._step or shorter >= 1):
             return False
         cpu_ms = min(1.0, shorter) * median(cost.cpu_ms for cost in self._costs)
-        scale = 1.0 if left_out > self.HARDLY_BEGUN else min(1.0, self._costs[-1].long_side_px / 640)
-        enough_ms = scale * self.ENOUGH_CPU_MS
+        enough_ms = self.ENOUGH_CPU_MS * self._costs[-1].long_side_px
         return cpu_ms < min(enough_ms, self.ENOUGH_SHARE * self._cpu_ms(step))
 
     def _cpu_ms(self, step: int) -> float:
