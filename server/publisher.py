@@ -189,7 +189,7 @@ class Publisher:
                 continue
             now = now_ms()
             if frame.kind == "p":  # a key frame may take longer and says nothing about the pace
-                self._pace.push_cost(_cost_of(frame, size, now - began_ms), max(1, self._active_publishers()), now)
+                self._pace.push_cost(_cost_of(frame, now - began_ms), max(1, self._active_publishers()), now)
             self.size = size
             self._take(frame, capture_ms)
 
@@ -292,10 +292,10 @@ class Publisher:
         return body
 
 
-def _cost_of(frame: EncodedFrame, size: PictureSize, wall_ms: float) -> FrameCost:
+def _cost_of(frame: EncodedFrame, wall_ms: float) -> FrameCost:
     """Return what a frame took."""
-    stats, longer_px = frame.stats, max(size.width_px, size.height_px)
-    return FrameCost(wall_ms, stats.encode_ms, stats.cpu_ms, frame.unvisited / max(stats.splats, 1), longer_px)
+    stats = frame.stats
+    return FrameCost(wall_ms, stats.encode_ms, stats.cpu_ms, frame.unvisited / max(stats.splats, 1))
 
 
 class Resampler:

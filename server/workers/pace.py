@@ -15,7 +15,6 @@ class FrameCost:
     encode_ms: float  # wall time of the encoder alone
     cpu_ms: float  # of all its threads
     left_out: float  # share of the splats that the budget kept it from looking at, 0 .. 1
-    long_side_px: int = 640  # of the picture
 
 
 class Pace:
@@ -34,7 +33,7 @@ class Pace:
     MIN_BUDGET_MS = 10.0  # wall time; where a step gives less, the next slower one is taken
     TOO_SLOW = 1.0  # of the frame period: median cost above it steps down
     FAST_ENOUGH = 0.9  # of the faster step's period: foreseen cost below it steps up
-    ENOUGH_CPU_MS = 25.0 / 640  # of one frame, for each pixel of its longer side: with so much, no slower step is taken
+    ENOUGH_CPU_MS = 25.0  # of one frame: with so much, no slower step is taken for better frames
     ENOUGH_SHARE = 0.6  # of the CPU time that a frame would get on an idle machine; the same
     UNFINISHED = 0.1  # of the splats left out
     MIN_CORES_USED = 0.25  # however starved: a budget grows no further
@@ -118,8 +117,7 @@ class Pace:
         if finished and (step == self._step or shorter >= 1):
             return False
         cpu_ms = min(1.0, shorter) * median(cost.cpu_ms for cost in self._costs)
-        enough_ms = self.ENOUGH_CPU_MS * self._costs[-1].long_side_px
-        return cpu_ms < min(enough_ms, self.ENOUGH_SHARE * self._cpu_ms(step))
+        return cpu_ms < min(self.ENOUGH_CPU_MS, self.ENOUGH_SHARE * self._cpu_ms(step))
 
     def _cpu_ms(self, step: int) -> float:
         """CPU time for one frame at a step: a share of all cores, divided among publishers."""

@@ -13,10 +13,9 @@ def cost(wall_ms: float, cores_used: float = 2.0, left_out: float = 0.0) -> Fram
 class Machine:
     """A publisher's encoder on a machine that leaves it so many cores, in simulated time."""
 
-    def __init__(self, work_cpu_ms: float, long_side_px: int = 640) -> None:
+    def __init__(self, work_cpu_ms: float) -> None:
         self.pace = Pace(2, 2, 30)
         self.work_cpu_ms = work_cpu_ms  # until a frame is finished
-        self.long_side_px = long_side_px
         self.now_ms = 0.0
 
     def run(self, cores: float, seconds: float, publishers: int = 1) -> list[FrameCost]:
@@ -27,7 +26,7 @@ class Machine:
             budget_ms = self.pace.budget_ms()
             wall_ms = min(budget_ms, self.work_cpu_ms / cores)
             left_out = max(0.0, 1 - wall_ms * cores / self.work_cpu_ms)
-            costs.append(FrameCost(wall_ms + 1, wall_ms, wall_ms * cores, left_out, self.long_side_px))
+            costs.append(FrameCost(wall_ms + 1, wall_ms, wall_ms * cores, left_out))
             self.pace.push_cost(costs[-1], publishers, self.now_ms)
             self.now_ms += max(wall_ms, 1000 / self.pace.fps)
         return costs
@@ -130,14 +129,6 @@ def test_a_starved_encoder_makes_fewer_and_better_frames() -> None:
     assert machine.pace.fps == 15
     assert after[-1].cpu_ms > 1.9 * before[-1].cpu_ms
     assert after[-1].wall_ms < 1000 / machine.pace.fps
-
-
-def test_small_pictures_need_less_for_the_full_rate() -> None:
-    machine = Machine(work_cpu_ms=40.0, long_side_px=320)
-    machine.run(0.5, 20)
-    assert machine.pace.fps == 30, "13 ms a frame are enough where 640 px would be starved"
-    machine.run(0.25, 20)
-    assert machine.pace.fps == 15
 
 
 def test_starvation_alone_never_goes_below_its_least_rate() -> None:
