@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -75,6 +76,8 @@ class LibavPeer:
         encoder.time_base, encoder.framerate = 1 / fps, fps
         encoder.gop_size, encoder.thread_count, encoder.bit_rate = self.gop, 1, self.rate_bps
         encoder.options = {key: value.format(quality=f"{quality:g}") for key, value in self.options}
+        with _scheduling_kept():
+            encoder.open()
         return encoder
 
     def _decode(self, packets: Sequence["Packet[VideoStream]"], width: int, height: int) -> list[RgbPicture]:
@@ -82,6 +85,19 @@ class LibavPeer:
         assert isinstance(decoder, VideoCodecContext)
         frames = (frame for packet in [*packets, None] for frame in decoder.decode(packet))
         return [frame_to_rgb(frame, width, height) for frame in frames]
+
+
+@contextmanager
+def _scheduling_kept() -> Iterator[None]:
+    """Undo what SVT-AV1 does where it may: it opens under real-time scheduling, and leaves its caller there.
+
+    Whatever the caller starts later would inherit that, and hold the cores against everything else on the machine.
+    """
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def sent_bytes(decoder: str, packet: bytes) -> int:

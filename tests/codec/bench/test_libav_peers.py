@@ -1,5 +1,6 @@
 """Peers through PyAV: every one codes a small clip with one key frame, and counts what a call would send."""
 
+import os
 from fractions import Fraction
 
 import numpy as np
@@ -23,6 +24,7 @@ def moving_waves(frames: int = 5, width: int = 96, height: int = 80) -> list[Rgb
 def test_codes_a_clip(peer: LibavPeer) -> None:
     assert peer.missing() is None
     pictures = moving_waves()
+    scheduling = os.sched_getscheduler(0)
     coarse, *_, fine = (peer.encode(pictures, Fraction(25), quality) for quality in peer.ladder.start[::5])
     assert len(fine.sizes_bytes) == len(fine.packets) == len(fine.pictures) == len(pictures)
     assert sum(coarse.sizes_bytes) < sum(fine.sizes_bytes)
@@ -30,6 +32,7 @@ def test_codes_a_clip(peer: LibavPeer) -> None:
     assert mean_luma_psnr_db(fine.pictures, pictures) > 28
     assert fine.sizes_bytes[0] > max(fine.sizes_bytes[1:])
     assert fine.wall_s > 0
+    assert os.sched_getscheduler(0) == scheduling
 
 
 def test_names_what_this_build_lacks() -> None:
