@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine_robust.hpp"
 #include "thread_pool.hpp"
 
 namespace splatcall {
@@ -11,7 +12,6 @@ namespace {
 constexpr int kSteps[] = {8, 4, 2, 1};  // 1/4 px, of the descent from the best candidate
 constexpr int kMostMoves = 4;           // of one step of the descent
 constexpr int kMostCandidates = 3;      // of a cell above the blocks
-constexpr float kOnBits = 4;            // of a cell's flags, about
 // Factors on the bits of a cell, by level: what pixels say of the smallest cells, the splats hardly follow.
 constexpr float kMargin[kLevels] = {1, 1, 1.5f, 4};
 constexpr int kCoarsePx = 8;            // window of the coarse search, in px of the quarter plane
@@ -20,11 +20,6 @@ constexpr int kQuarter = 4;
 constexpr int kErrorsExpected = 48;
 
 float length_bits(int v) { return 2.f * std::log2(1.f + static_cast<float>(std::abs(v))); }
-
-int median(std::vector<int>& values) {
-    std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-    return values[values.size() / 2];
-}
 
 void add_once(std::vector<BlockVector>& list, BlockVector v) {
     if (std::find(list.begin(), list.end(), v) == list.end()) list.push_back(v);
@@ -225,11 +220,8 @@ void BlockSearch::gather_candidates(int level, int column, int row) {
 }
 
 float BlockSearch::vector_bits(int level, int column, int row, BlockVector parent, BlockVector v) const {
-    const auto bits = [&](BlockVector from) {
-        const int rx = v.x - from.x, ry = v.y - from.y;
-        return m_.vector_costs.value(3 * level, rx) + m_.vector_costs.value(3 * level + 1 + (rx != 0), ry);
-    };
-    return kMargin[level] * (kOnBits + std::min(bits(parent), bits(last_at(level, column, row))));
+    const auto bits = [&](BlockVector from) { return cell_vector_bits(m_.vector_costs, level, v.x - from.x, v.y - from.y); };
+    return kMargin[level] * (kCellFlagBits + std::min(bits(parent), bits(last_at(level, column, row))));
 }
 
 float BlockSearch::cost_by(int level, int column, int row, BlockVector v) {

@@ -18,6 +18,8 @@ inline constexpr int kLevels = 4;    // cells of 128, 64, 32, 16 px
 inline constexpr int kMatchPx = 16;  // of the finest cells
 inline constexpr int cell_px_of(int level) { return 128 >> level; }
 
+inline constexpr float kCellFlagBits = 4;  // of a cell that moves, beside its vector, about
+
 // A vector in units of 1/4 px.
 struct BlockVector {
     int x = 0, y = 0;

@@ -8,6 +8,9 @@ namespace splatcall {
 // Of all cells' bits in one frame: they must fit into one part of it (SPEC section 3).
 inline constexpr float kMostCellBits = 7400;
 
+// A cell is looked at if its error could pay this many bits.
+inline constexpr float kLeastErrorBits = 6;
+
 // Makes the levels' grids, no cell on.
 void prepare_cells(PResult& result, int width, int height);
 // Notes that something below these cells is coded, up to the coarsest level.

@@ -25,6 +25,11 @@ struct TableCost {
     }
 };
 
+// Bits of one cell's vector, 1/4 px, as what its prediction leaves of it.
+inline float cell_vector_bits(const TableCost& cell_vector, int level, int x, int y) {
+    return cell_vector.value(3 * level, x) + cell_vector.value(3 * level + 1 + (x != 0), y);
+}
+
 using TableCosts = std::unordered_map<std::string, TableCost>;
 
 // Costs of the P-frame elements that decisions need.

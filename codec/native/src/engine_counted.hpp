@@ -72,7 +72,6 @@ private:
     static constexpr float kRemoveArea = .2f, kTrialArea = 1;  // steps of a pixel of the group's window
     static constexpr int kErrorCall = 100;
     static constexpr float kErrorPixel = .6f;
-    static constexpr float kMeanChord = 4.712389f;  // pi/4 of an ellipse's 2 x 3 sigma
 
     static float chord(const Geometry& g, int width) { return std::min(kMeanChord / g.a, static_cast<float>(width)); }
 

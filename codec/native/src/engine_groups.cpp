@@ -10,7 +10,6 @@ namespace splatcall {
 namespace {
 
 constexpr int kFinestCell = 16;
-constexpr float kLeastErrorBits = 6;    // a cell is looked at if its error could pay this many bits
 constexpr float kAffineErrorBits = 30;  // and for affine terms, this many
 constexpr int kAffineSplats = 5;
 constexpr int kAffineLimit = 12;        // 1/64, of a proposal
@@ -125,8 +124,7 @@ float GroupSearch::motion_bits(const Cell& cell, int level, const Motion& m) con
     int predicted[2];
     predict_vector(level, cell.column, cell.row, predicted);
     const int rx = m.v[0] - predicted[0], ry = m.v[1] - predicted[1];
-    float bits = on_bits(level, cell.column, cell.row) + e_.costs_.cell_vector.value(3 * level, rx) +
-                 e_.costs_.cell_vector.value(3 * level + 1 + (rx != 0), ry);
+    float bits = on_bits(level, cell.column, cell.row) + cell_vector_bits(e_.costs_.cell_vector, level, rx, ry);
     if (level < kLevels - 1) bits += e_.costs_.cell_affine_on.symbol(level, m.turns());
     if (m.turns())
         for (int k = 0; k < 4; ++k) bits += e_.costs_.cell_affine.value(k, m.affine[k]);

@@ -10,6 +10,7 @@
 namespace splatcall {
 
 inline constexpr float kCutSigma = 3.f;     // a splat ends where q = d^T M d reaches 9 (SPEC 1.1)
+inline constexpr float kMeanChord = 4.712389f;  // of a splat, times its a: pi/4 of 2 x 3 sigma
 inline constexpr float kBaseWeight = .05f;  // weight of the base in the normalised sum (SPEC 1.1)
 inline constexpr int kFields = 9;
 inline constexpr int kRowPadding = 32;  // floats past the end of a row that vectors may touch

@@ -10,14 +10,11 @@
 namespace splatcall {
 namespace {
 
-constexpr float kCellBits = 4;      // of a cell's flags, about
 constexpr int kFinestJudged = 2;    // level from which on cells are judged by their part of the picture: splats reach further
 constexpr int kRedrawShare = 6;     // where more than one splat in so many moves, drawing all anew is quicker
 constexpr float kRowSteps = 12;     // of one row of a splat in one trial of its cell, beside one a pixel
-constexpr float kChord = 4.712389f;  // mean chord of a splat, times a: pi/4 of 2 x 3 sigma
 constexpr double kTrials = 4;       // full drawings of its splats that the search of one cell takes, about
 constexpr double kExactShare = .7;  // of the work, that exact trials may take
-constexpr float kLeastErrorBits = 6;  // as in GroupSearch
 
 }  // namespace
 
@@ -70,7 +67,7 @@ double MatchedMotion::exact_steps(const std::vector<BlockVector>& found) const {
     for (int slot = 0; slot < e_.slots_; ++slot) {
         if (!e_.alive(slot)) continue;
         const Geometry g = e_.geometry(slot);
-        const float px = std::min(kChord / g.a, static_cast<float>(e_.width_));
+        const float px = std::min(kMeanChord / g.a, static_cast<float>(e_.width_));
         drawing[e_.row_of(e_.fields(slot), kMatchPx) * columns_ + e_.column_of(e_.fields(slot), kMatchPx)] +=
             static_cast<float>(g.row_end - g.row_begin) * (kRowSteps + px);
     }
@@ -194,7 +191,7 @@ bool MatchedMotion::drop_worse(const std::vector<float>& before) {
 
 float MatchedMotion::bits(int level, int at) const {
     const BlockVector v = levels_[level].added[at];
-    return kCellBits + e_.costs_.cell_vector.value(3 * level, v.x) + e_.costs_.cell_vector.value(3 * level + 1 + (v.x != 0), v.y);
+    return kCellFlagBits + cell_vector_bits(e_.costs_.cell_vector, level, v.x, v.y);
 }
 
 void MatchedMotion::write() {

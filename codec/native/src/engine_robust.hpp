@@ -10,7 +10,8 @@ namespace splatcall {
 constexpr int kFitPasses = 8;
 
 // The middle value, of an even number the upper one.
-inline double median(std::vector<double> values) {
+template <class T>
+T median(std::vector<T> values) {
     const auto middle = values.begin() + values.size() / 2;
     std::nth_element(values.begin(), middle, values.end());
     return *middle;
