@@ -1,8 +1,11 @@
 """`splatcall bench`: arguments of the benchmarks to calls."""
 
 import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from rich.console import Console
 
@@ -17,6 +20,9 @@ from codec.cli_values import (
     size,
 )
 from codec.errors import MediaError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = ["add_bench"]
 
@@ -160,10 +166,12 @@ def _console(columns: int) -> Console:
     return console if console.is_terminal else Console(width=columns)
 
 
-def _run_light(arguments: argparse.Namespace) -> int:
-    import json
-    from dataclasses import asdict
+def _write_rows(path: Path, rows: "Sequence[DataclassInstance]") -> None:
+    """Write figures as a JSON list, an object for each row."""
+    path.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")
 
+
+def _run_light(arguments: argparse.Namespace) -> int:
     from codec.bench.light import LightOptions, measure_light
 
     check_folder_of(arguments.json)
@@ -178,14 +186,11 @@ def _run_light(arguments: argparse.Namespace) -> int:
     )
     console = _console(_REPORT_COLUMNS)
     costs = measure_light(options, console.print)
-    arguments.json.write_text(json.dumps([asdict(cost) for cost in costs], indent=1), encoding="utf-8")
+    _write_rows(arguments.json, costs)
     return 0
 
 
 def _run_live(arguments: argparse.Namespace) -> int:
-    import json
-    from dataclasses import asdict
-
     from codec.bench.live import LiveOptions, measure_live, print_live
 
     check_folder_of(arguments.json)
@@ -199,6 +204,6 @@ def _run_live(arguments: argparse.Namespace) -> int:
     )
     console = _console(_WIDE_COLUMNS)
     points = measure_live(options, console.print)
-    arguments.json.write_text(json.dumps([asdict(point) for point in points], indent=1), encoding="utf-8")
+    _write_rows(arguments.json, points)
     print_live(points, console)
     return 0

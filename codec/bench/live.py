@@ -4,7 +4,7 @@ Times mean something on an idle machine only. The encoder gets a picture when it
 budget is what bounds a frame, not the camera.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,13 +13,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from codec.bench.coding import encode_splats
 from codec.bench.figures import luma_psnr_db, rate_kbps
 from codec.bench.rd_clips import find_clips, load_clip
+from codec.bench.splat_peer import decode_frames
 from codec.config import EncoderConfig
-from codec.decoder import Decoder
-from codec.encoder import Encoder
 from codec.media import RgbPicture
-from codec.types import EncodedFrame
 
 __all__ = ["LiveOptions", "LivePoint", "measure_live", "print_live"]
 
@@ -100,10 +99,9 @@ def _point(name: str, pictures: Sequence[RgbPicture], fps: Fraction, quality: fl
         threads=options.threads,
         max_splats=_CAPACITY,
     )
-    stats, quality_db = [], []
-    for picture, frame, shown in _coded(pictures, config):
-        stats.append(frame.stats)
-        quality_db.append(luma_psnr_db(shown, picture))
+    frames, _ = encode_splats(pictures, config)
+    stats = [frame.stats for frame in frames]
+    quality_db = [luma_psnr_db(shown, picture) for shown, picture in zip(decode_frames(frames), pictures, strict=True)]
     second = min(len(pictures) - 1, round(_FIRST_S * fps))
     later = [s for s in stats if s.kind == "p"]
     wall = np.percentile([s.encode_ms for s in later] or [0.0], [50, 95, 99])
@@ -127,21 +125,5 @@ def _point(name: str, pictures: Sequence[RgbPicture], fps: Fraction, quality: fl
 
 def _best_db(pictures: Sequence[RgbPicture], config: EncoderConfig) -> float:
     """Return the quality of the last picture where best effort codes all of them."""
-    *_, (picture, _, shown) = _coded(pictures, replace(config, effort="best"))
-    return luma_psnr_db(shown, picture)
-
-
-def _coded(
-    pictures: Sequence[RgbPicture], config: EncoderConfig
-) -> Iterator[tuple[RgbPicture, EncodedFrame, RgbPicture]]:
-    """Yield each picture, its frame and what a decoder shows of it."""
-    encoder, decoder = Encoder(config), Decoder()
-    try:
-        for picture in pictures:
-            frame = encoder.encode(picture)
-            if frame.epoch_record is not None:
-                decoder.push_epoch(frame.epoch_record)
-            decoder.push_frame(frame.parts)
-            yield picture, frame, decoder.picture()
-    finally:
-        encoder.close()
+    frames, _ = encode_splats(pictures, replace(config, effort="best"))
+    return luma_psnr_db(decode_frames(frames)[-1], pictures[-1])
