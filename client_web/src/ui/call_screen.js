@@ -40,7 +40,7 @@ export class CallScreen {
       },
       onstats: () => this.showStats(),
     });
-    this.tiles = new Tiles((id, canvas) => this.call.attach(id, canvas), (id, width) => this.call.setTile(id, width));
+    this.tiles = new Tiles((id) => this.call.attach(id), (id, width) => this.call.setTile(id, width));
     this.toolbar = new Toolbar({
       microphone: () => void this.switchMicrophone(),
       camera: () => void this.switchCamera(),

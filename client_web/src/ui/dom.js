@@ -1,23 +1,30 @@
 // A small way to write elements down.
 
+/** @typedef {{ [name: string]: string | number | boolean | ((event: Event) => void) | undefined }} Attributes */
+
 /**
  * Make an element.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
- * @param {{ [name: string]: string | number | boolean | ((event: Event) => void) | undefined }} [attributes]
+ * @param {Attributes} [attributes]
  *   functions are listeners ("onclick"), true is an empty attribute, false and undefined are left out
  * @param {...(Node | string | null)} children
  * @returns {HTMLElementTagNameMap[K]}
  */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
+  setAttributes(made, attributes);
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+/** Give an element attributes and listeners, as `element` does. @param {HTMLElement} made @param {Attributes} attributes */
+export function setAttributes(made, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === 'function') made.addEventListener(name.slice(2), value);
     else if (value === true) made.setAttribute(name, '');
     else if (value !== false && value !== undefined) made.setAttribute(name, String(value));
   }
-  made.append(...children.filter((child) => child !== null));
-  return made;
 }
 
 /** Shapes of the icons, stroked on a 24 x 24 grid. */

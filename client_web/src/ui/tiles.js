@@ -1,6 +1,6 @@
 // The participants' tiles: a canvas for who sends a picture, initials for who does not, and one's own preview.
 
-import { element } from './dom.js';
+import { element, setAttributes } from './dom.js';
 
 /** @typedef {import('../call/call.js').RemoteParticipant} RemoteParticipant */
 
@@ -20,7 +20,7 @@ const GAP_PX = 12;
 
 export class Tiles {
   /**
-   * @param {(id: string, canvas: HTMLCanvasElement) => void} attach
+   * @param {(id: string) => HTMLCanvasElement | null} attach gives the canvas with a participant's picture
    * @param {(id: string, widthPx: number) => void} setTile device px
    */
   constructor(attach, setTile) {
@@ -59,11 +59,12 @@ export class Tiles {
     tile.label.textContent = info.audio ? info.name : `${info.name} · muted`;
     tile.avatar.textContent = initials(info.name);
     if (info.video && !tile.canvas) {
-      const canvas = element('canvas', { 'data-testid': 'remote-canvas', 'data-participant': info.id, role: 'img',
-        'aria-label': `Picture of ${info.name}` });
-      tile.canvas = canvas;
-      tile.frame.append(canvas);
-      this.attach(info.id, canvas);
+      tile.canvas = this.attach(info.id);
+      if (tile.canvas) {
+        setAttributes(tile.canvas, { 'data-testid': 'remote-canvas', 'data-participant': info.id, role: 'img',
+          'aria-label': `Picture of ${info.name}` });
+        tile.frame.append(tile.canvas);
+      }
     } else if (!info.video && tile.canvas) {
       tile.canvas.remove();
       tile.canvas = null;

@@ -3,6 +3,8 @@
 import { parseDatagram } from '../codec/datagram.js';
 import { BitstreamError } from '../codec/errors.js';
 import { loadTables } from '../codec/tables.js';
+import { PictureView } from '../render/picture_view.js';
+import { RenderError } from '../render/gl.js';
 import { REPORT_INTERVAL_MS, serializeReports } from '../receiver/report.js';
 import { nowMs, StreamView } from './stream_view.js';
 
@@ -40,6 +42,8 @@ class DecodeWorker {
     this.rtpAlive = false;
     this.lastReportMs = 0;
     this.drawAsked = false;
+    /** @type {PictureView | RenderError | null} made before anybody was there to be shown, or why it could not be */
+    this.spare = null;
   }
 
   /** @param {string} tablesUrl */
@@ -134,6 +138,30 @@ class DecodeWorker {
     }
   }
 
+  /** Make what draws on a canvas. @param {OffscreenCanvas} canvas @returns {PictureView | RenderError} why it cannot be */
+  makeView(canvas) {
+    try {
+      return new PictureView(canvas);
+    } catch (error) {
+      return error instanceof RenderError ? error : new RenderError(String(error));
+    }
+  }
+
+  /** Have a canvas ready for who comes first: context and shaders take longer than all the rest. @param {OffscreenCanvas} canvas */
+  prepare(canvas) {
+    this.spare = this.makeView(canvas);
+    if (this.spare instanceof PictureView) this.spare.warmUp();
+  }
+
+  /** Show a stream. @param {number} stream @param {OffscreenCanvas | 'spare' | 'page'} canvas page: the page draws */
+  attach(stream, canvas) {
+    let view = null;
+    if (canvas === 'spare') [view, this.spare] = [this.spare, null];
+    else if (canvas !== 'page') view = this.makeView(canvas);
+    if (view instanceof RenderError) scope.postMessage({ type: 'no-webgl', stream, reason: view.message });
+    this.stream(stream)?.attach(view instanceof PictureView ? view : null, canvas === 'page', this.outlines);
+  }
+
   /** Stop showing a stream. @param {number} stream @param {boolean} forget its publisher left: nothing of it is needed again */
   detach(stream, forget) {
     this.streams.get(stream)?.detach();
@@ -144,7 +172,8 @@ class DecodeWorker {
   take(message) {
     switch (message.type) {
       case 'start': void this.start(message.tablesUrl); break;
-      case 'attach': this.stream(message.stream)?.attach(message.canvas, this.outlines); break;
+      case 'spare': this.prepare(message.canvas); break;
+      case 'attach': this.attach(message.stream, message.canvas); break;
       case 'detach': this.detach(message.stream, message.forget); break;
       case 'reset': for (const stream of [...this.streams.keys()]) this.detach(stream, true); break;
       case 'tile': this.setTile(message.stream, message.width); break;

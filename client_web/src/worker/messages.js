@@ -3,7 +3,8 @@
 /**
  * Page to worker.
  * @typedef {{ type: 'start', tablesUrl: string }
- *   | { type: 'attach', stream: number, canvas: OffscreenCanvas | null }
+ *   | { type: 'spare', canvas: OffscreenCanvas }
+ *   | { type: 'attach', stream: number, canvas: OffscreenCanvas | 'spare' | 'page' }
  *   | { type: 'detach', stream: number, forget: boolean }
  *   | { type: 'reset' }
  *   | { type: 'tile', stream: number, width: number }

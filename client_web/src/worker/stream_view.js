@@ -6,9 +6,9 @@ import { FIELDS } from '../codec/quantize.js';
 import { copyState } from '../codec/state.js';
 import { DelayMeter, parseFigures, RateMeter } from '../receiver/figures.js';
 import { StreamReceiver } from '../receiver/stream_receiver.js';
-import { PictureView } from '../render/picture_view.js';
 
 /** @typedef {import('../codec/state.js').SplatState} SplatState */
+/** @typedef {import('../render/picture_view.js').PictureView} PictureView */
 /** @typedef {import('./messages.js').FromWorker} FromWorker */
 
 /** Milliseconds on a clock that the page and its workers share. @returns {number} */
@@ -56,16 +56,13 @@ export class StreamView {
     this.askDraw();
   }
 
-  /** @param {OffscreenCanvas | null} canvas null: the page draws @param {boolean} outlines */
-  attach(canvas, outlines) {
-    this.remote = canvas === null;
-    if (canvas) {
-      try {
-        this.view = new PictureView(canvas, () => this.touch());
-        this.view.outlines = outlines;
-      } catch (error) {
-        this.post({ type: 'no-webgl', stream: this.stream, reason: error instanceof Error ? error.message : String(error) });
-      }
+  /** @param {PictureView | null} view null: the page draws, or nothing can @param {boolean} remote the page draws @param {boolean} outlines */
+  attach(view, remote, outlines) {
+    this.remote = remote;
+    this.view = view;
+    if (view) {
+      view.onrestored = () => this.touch();
+      view.outlines = outlines;
     }
     this.width = 0;
     this.tellSize();
