@@ -212,8 +212,14 @@ class PlaneEncoder(PlaneCoder):
 
     def __init__(self, table_set_number: int) -> None:
         """Start an empty stream that uses the given table set unless `finish` is told another."""
-        self._table_set = table_set_number
+        self.table_set = table_set_number
         self._runs: list[tuple[int, IntArray | int]] = []  # row of tables, or -size of equally likely symbols
+
+    def resumed(self, table_set_number: int) -> "PlaneEncoder":
+        """Return an encoder that holds what this one does and goes on by itself, with a table set of its own."""
+        other = PlaneEncoder(table_set_number)
+        other._runs = self._runs.copy()
+        return other
 
     def _run(self, name: str, context: int, symbols: IntArray) -> IntArray:
         """Keep symbols of one context."""
@@ -269,7 +275,7 @@ class PlaneEncoder(PlaneCoder):
     def finish(self, table_set_number: int | None = None) -> bytes:
         """Return the stream: of all numbers the decoder takes for it, the one with the most trailing zeros."""
         coder: Model = constriction.stream.queue.RangeEncoder()
-        models = _row_models(self._table_set if table_set_number is None else table_set_number)
+        models = _row_models(self.table_set if table_set_number is None else table_set_number)
         encode = coder.encode
         for row, symbols in self._runs:
             encode(symbols, models[row] if row >= 0 else _uniform_model(-row))

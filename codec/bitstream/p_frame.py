@@ -57,12 +57,14 @@ def serialize_p(
     _check_commands(epoch, commands)
     whole = _whole_part(state, commands)
     layers = _layers_in_use(epoch, commands)
+    shared = PlaneEncoder(likely_set)  # no choice in it depends on the set
+    code_shared(shared, epoch, whole)
     part = _for_blocks(epoch, whole, commands.births, *epoch.layer_range(layers[0]))
-    coder = _coded(epoch, part, likely_set if table_set is None else table_set, layers[0], False)
+    coder = _coded(epoch, part, shared, likely_set if table_set is None else table_set, layers[0], False)
     if table_set is None:
         table_set = coder.cheapest_set()
         if table_set != likely_set and update_density(part, table_set) != update_density(part, likely_set):
-            coder = _coded(epoch, part, table_set, layers[0], False)
+            coder = _coded(epoch, part, shared, table_set, layers[0], False)
     header = FrameHeader(
         "p",
         epoch.epoch % EPOCH_MODULUS,
@@ -81,7 +83,7 @@ def serialize_p(
             return (serialize_header(own) + stream,)
         bytes_of_all = len(stream)
     room = max_part_bytes - header.size_bytes - 2 - layered
-    pieces = list(_split(epoch, whole, commands.births, table_set, layers, room, bytes_of_all))
+    pieces = list(_split(epoch, whole, commands.births, shared.resumed(table_set), layers, room, bytes_of_all))
     if len(pieces) > MAX_PARTS:
         raise StreamStateError(f"a frame has at most {MAX_PARTS} parts, this one needs {len(pieces)}")
     parts = []
@@ -185,31 +187,29 @@ def _for_blocks(epoch: EpochRecord, whole: ParsedPPart, births: IntArray, first:
     )
 
 
-def _coded(epoch: EpochRecord, part: ParsedPPart, table_set: int, layer: int, split: bool) -> PlaneEncoder:
-    """Return a coder with all of a part; the part is used up."""
-    coder = PlaneEncoder(table_set)
-    _code_part(coder, epoch, part, table_set, epoch.layer_range(layer), split)
+def _coded(
+    epoch: EpochRecord, part: ParsedPPart, shared: PlaneEncoder, table_set: int, layer: int, split: bool
+) -> PlaneEncoder:
+    """Return a coder with all of a part, whose shared commands are coded already; the part is used up."""
+    coder = PlaneEncoder(table_set) if part.part else shared.resumed(table_set)
+    _code_own(coder, epoch, part, table_set, epoch.layer_range(layer), split)
     return coder
 
 
-def _code_part(
+def _code_own(
     coder: PlaneCoder, epoch: EpochRecord, part: ParsedPPart, table_set: int, layer: tuple[int, int], split: bool
 ) -> None:
-    """Code a part in the order of SPEC section 6."""
-    if part.part == 0:
-        code_shared(coder, epoch, part)
+    """Code what comes after a part's shared commands, in the order of SPEC section 6."""
     code_block_range(coder, part, layer, split)
     code_updates(coder, part, table_set)
     code_births(coder, epoch, part)
 
 
 def _guessed_bytes(
-    epoch: EpochRecord, whole: ParsedPPart, births: IntArray, table_set: int, bytes_of_all: int | None
+    epoch: EpochRecord, whole: ParsedPPart, births: IntArray, shared: PlaneEncoder, bytes_of_all: int | None
 ) -> tuple[int, npt.NDArray[np.float64]]:
     """Return the size of the shared commands and a guess of what each block's changes take, to cut parts by."""
-    coder = PlaneEncoder(table_set)
-    code_shared(coder, epoch, whole)
-    shared_bytes = len(coder.finish())
+    shared_bytes = len(shared.finish())
     changed = np.concatenate([whole.update_slots, whole.death_slots]) // BLOCK_SLOTS
     blocks = (np.bincount(changed, minlength=epoch.blocks) * _UPDATE_BYTES + _BLOCK_BYTES).astype(np.float64)
     blocks += np.bincount(births[:, 0], minlength=epoch.blocks) * _BIRTH_BYTES
@@ -222,13 +222,13 @@ def _split(
     epoch: EpochRecord,
     whole: ParsedPPart,
     births: IntArray,
-    table_set: int,
+    shared: PlaneEncoder,
     layers: list[int],
     room: int,
     bytes_of_all: int | None,
 ) -> Iterator[tuple[int, bytes]]:
     """Yield layer and stream of the parts of a split frame: shared commands first, then ranges of blocks."""
-    used, guessed = _guessed_bytes(epoch, whole, births, table_set, bytes_of_all)
+    used, guessed = _guessed_bytes(epoch, whole, births, shared, bytes_of_all)
     part_number = 0
     for layer in layers:
         start, blocks = epoch.layer_range(layer)
@@ -238,7 +238,7 @@ def _split(
             count = max(int(np.searchsorted(guessed[start:end].cumsum(), _FILL * room - used)), least)
             while True:
                 part = replace(_for_blocks(epoch, whole, births, start, count), part=part_number)
-                stream = _coded(epoch, part, table_set, layer, True).finish()
+                stream = _coded(epoch, part, shared, shared.table_set, layer, True).finish()
                 if len(stream) <= room:
                     break
                 if count == least:
@@ -253,5 +253,7 @@ def parse_p_part(decoder: PlaneDecoder, epoch: EpochRecord, header: FrameHeader)
     """Return what a P part's stream holds; raises BitstreamError."""
     layer = header.layer or 0
     part = ParsedPPart(header.part, layer)
-    _code_part(decoder, epoch, part, header.table_set, epoch.layer_range(layer), header.parts > 1)
+    if part.part == 0:
+        code_shared(decoder, epoch, part)
+    _code_own(decoder, epoch, part, header.table_set, epoch.layer_range(layer), header.parts > 1)
     return part

@@ -83,7 +83,7 @@ def test_no_other_table_set_makes_a_frame_shorter(seed: int, likely_set: int) ->
     for number in range(table_set_count()):
         (other,) = serialize_p(state, 9, commands, number, max_part_bytes=60000)
         assert parse_header(other).table_set == number
-        assert len(chosen) <= 1.01 * len(other) + 2  # the set was chosen at the likely set's density
+        assert len(chosen) <= 1.03 * len(other) + 2  # the set was chosen at the likely set's density
     split = serialize_p(state, 9, commands, None, max_part_bytes=150, likely_set=likely_set)
     assert {parse_header(part).table_set for part in split} == {parse_header(chosen).table_set}
 
