@@ -112,6 +112,16 @@ class PEngine:
         Change of squared error if a live splat became `after` (9 fields), or went (None).
         """
 
+    def group_trial(self, slots: Sequence[int], dx: int, dy: int) -> float:
+        """
+        Change of squared error if some live splats moved by dx, dy, in 1/16 px, together.
+        """
+
+    def group_luma(self, slots: Sequence[int]) -> tuple[float, float]:
+        """
+        Gradient g and matrix m: adding d to the luma of these live splats' normalised ones changes the error by d (2 g + d m).
+        """
+
     def match_blocks(self, lambda_: float, calm: Sequence[int]) -> list[Annotated[NDArray[numpy.int32], dict(shape=(None, None, None), order='C', device='cpu')]]:
         """
         Vectors that matching pixels finds, 1/4 px: what the cells of each level add, [rows, columns, 2] four times.

@@ -116,7 +116,7 @@ void convert_row(const uint8_t* rgb, int width, float* const out[3]) {
 }
 
 Canvas::Canvas(int width, int height, float chroma_weight, int threads)
-    : kernels_(select_engine_kernels()),
+    : kernels_(select_engine_kernels(), select_model_kernels(), select_group_kernels()),
       pool_(shared_pool(threads)),
       memory_(padded(width) * height * kPlanes + kRowPadding) {
     view_.width = width;

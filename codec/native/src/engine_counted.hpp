@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "engine_group.hpp"
 #include "engine_kernels.hpp"
 #include "engine_work.hpp"
 
@@ -13,7 +14,8 @@ namespace splatcall {
 
 class CountedKernels {
 public:
-    explicit CountedKernels(const EngineKernels& kernels) : kernels_(kernels) {}
+    CountedKernels(const EngineKernels& kernels, const ModelKernels& models, const GroupKernels& groups)
+        : kernels_(kernels), models_(models), groups_(groups) {}
 
     double trial(const CanvasView& view, const Geometry* before, const Geometry* after) const {
         count(kTrial, view, before, after);
@@ -23,9 +25,9 @@ public:
         count(kCommit, view, before, after);
         kernels_.commit(view, before, after);
     }
-    void quadratic(const CanvasView& view, const Geometry& g, const ShapeForms& forms, QuadraticModel& out, int row_step = 1) const {
-        count(kQuadratic, view, &g, nullptr, row_step);
-        kernels_.quadratic(view, g, forms, row_step, out);
+    void quadratic(const CanvasView& view, const Geometry& g, const ShapeForms& forms, QuadraticModel& out, int strip_step = 1) const {
+        count(kQuadratic, view, &g, nullptr, strip_step);
+        models_.quadratic(view, g, forms, strip_step, out);
     }
     void color(const CanvasView& view, const Geometry& g, ColorModel& out) const {
         count(kBirth, view, &g, nullptr);
@@ -35,19 +37,22 @@ public:
         count(kBirth, view, &g, nullptr);
         kernels_.birth(view, g, out);
     }
-    void group_remove(const CanvasView& view, GroupScratch& scratch, const Geometry* geometries, int count) const {
-        count_group(kGroupRemove, kRemoveArea, scratch.window, geometries, count, view.width, 1);
-        kernels_.group_remove(view, scratch, geometries, count);
+    // Strips' step: 1, 4 or 8.
+    StripSums group_trial(const CanvasView& view, Group& group, const float* x, const float* y, Strips strips) const {
+        count_group(group, strips);
+        return groups_.trial(view, group, x, y, strips);
     }
-    double group_trial(const CanvasView& view, const GroupScratch& scratch, const Geometry* geometries, int count,
-                       int row_step) const {
-        count_group(kGroupTrial, kTrialArea, scratch.window, geometries, count, view.width, row_step);
-        return kernels_.group_trial(view, scratch, geometries, count, row_step);
+    ColorModel group_luma(const CanvasView& view, Group& group) const {
+        thread_work().steps += kGroupCall + static_cast<int64_t>(kGroupRemove.of(group));
+        return groups_.luma(view, group);
     }
     double squared_error(const CanvasView& view, const Window& w) const {
-        const int pixels = std::max(0, w.x1 - w.x0) * std::max(0, w.y1 - w.y0);
-        thread_work().steps += kErrorCall + static_cast<int64_t>(kErrorPixel * static_cast<float>(pixels));
+        count_pixels(w);
         return kernels_.squared_error(view, w);
+    }
+    double luma_error(const CanvasView& view, const Window& w) const {
+        count_pixels(w);
+        return kernels_.luma_error(view, w);
     }
     const EngineKernels& uncounted() const { return kernels_; }
     // Passes over whole pictures are the same in every frame and are not counted.
@@ -68,10 +73,22 @@ private:
         float row, px; // steps of a row and of a pixel
     };
     static constexpr Weight kTrial{1000, 39, 1.3f}, kCommit{200, 34, 1.2f}, kQuadratic{800, 56, 1.2f}, kBirth{200, 11, .8f};
-    static constexpr Weight kGroupRemove{600, 11, .9f}, kGroupTrial{200, 12, 1};
-    static constexpr float kRemoveArea = .2f, kTrialArea = 1;  // steps of a pixel of the group's window
+    struct GroupWeight {
+        float row, px, area;  // steps of a row and of a pixel of a splat, and of a pixel of the window
+        float of(const Group& g) const {
+            const Window& w = g.window;
+            return row * g.rows + px * g.px + area * static_cast<float>((w.y1 - w.y0) * (w.x1 - w.x0));
+        }
+    };
+    static constexpr int kGroupCall = 200;
+    static constexpr GroupWeight kGroupRemove{10, .6f, .8f}, kGroupTrial{10, .6f, .3f};
     static constexpr int kErrorCall = 100;
     static constexpr float kErrorPixel = .6f;
+
+    static void count_pixels(const Window& w) {
+        const int pixels = std::max(0, w.x1 - w.x0) * std::max(0, w.y1 - w.y0);
+        thread_work().steps += kErrorCall + static_cast<int64_t>(kErrorPixel * static_cast<float>(pixels));
+    }
 
     static float chord(const Geometry& g, int width) { return std::min(kMeanChord / g.a, static_cast<float>(width)); }
 
@@ -84,18 +101,19 @@ private:
         thread_work().steps += weight.call + static_cast<int64_t>(rows * (weight.row + weight.px * px) / static_cast<float>(row_step));
     }
 
-    static void count_group(const Weight& weight, float area, const Window& window, const Geometry* geometries, int count,
-                            int width, int row_step) {
-        float steps = area * static_cast<float>((window.y1 - window.y0) * (window.x1 - window.x0));
-        for (int i = 0; i < count; ++i) {
-            const Geometry& g = geometries[i];
-            const int rows = std::min(g.row_end, window.y1) - std::max(g.row_begin, window.y0);
-            steps += static_cast<float>(std::max(0, rows)) * (weight.row + weight.px * chord(g, width));
-        }
-        thread_work().steps += weight.call + static_cast<int64_t>(steps / static_cast<float>(row_step));
+    // A trial also takes the group out of those strips that none before it asked for.
+    static void count_group(Group& g, Strips strips) {
+        uint32_t asked = 0;
+        for (int i = strips.first; i < kMostStripStep; i += strips.step) asked |= 1u << i;
+        const auto share = [](uint32_t bits) { return static_cast<float>(__builtin_popcount(bits)) / kMostStripStep; };
+        thread_work().steps += kGroupCall + static_cast<int64_t>(share(asked) * kGroupTrial.of(g) +
+                                                                 share(asked & ~g.begun) * kGroupRemove.of(g));
+        g.begun |= asked;
     }
 
     const EngineKernels& kernels_;
+    const ModelKernels& models_;
+    const GroupKernels& groups_;
 };
 
 }  // namespace splatcall

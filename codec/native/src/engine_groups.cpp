@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kFinestCell = 16;
 constexpr float kAffineErrorBits = 30;  // and for affine terms, this many
+constexpr float kAffineChance = 12;     // bits that a cell's first affine terms may cost more than what they are to beat
 constexpr int kAffineSplats = 5;
 constexpr int kAffineLimit = 12;        // 1/64, of a proposal
 constexpr int kMostAffine = 63;
@@ -22,8 +23,19 @@ constexpr int kShiftUnit = 6;           // 1.5 of 1/255 in 1/4 units
 constexpr float kShiftValue = 1.5f;
 constexpr float kShiftBits = 8;         // of one shift, about
 
-// Rows between those that a trial of a proposal looks at: large cells have more than they need to tell.
-int row_step_of(int level, bool quick) { return (quick ? 2 : 1) * (level == 0 ? 4 : level == 1 ? 2 : 1); }
+constexpr float kDoubt = 4;  // standard deviations by which a trial must look too dear to end early
+
+// A trial looks at every 8th or 4th strip in a pass; large cells have more strips than a proposal needs to tell.
+constexpr int kPassOrder[2][kMostStripStep] = {{4, 0, 6, 2, 5, 1, 7, 3}, {2, 0, 3, 1}};
+constexpr int strip_step_of(int level) { return level < 2 ? 8 : 4; }
+constexpr int passes_of(int level, bool quick) { return (level == 0 ? 2 : 4) / (quick ? 2 : 1); }
+
+// Where a whole trial would end that came to these sums in some of its strips, less what chance may have added to them.
+float least_total(const StripSums& sums, int strips) {
+    const double n = sums.strips, mean = sums.change / n, variance = std::max(0., sums.squares / n - mean * mean) / (n - 1);
+    return static_cast<float>(strips * (mean - kDoubt * std::sqrt(variance * (1 - n / strips))));
+}
+
 int clamp(int v, int low, int high) { return std::min(std::max(v, low), high); }
 int median(int a, int b, int c) { return std::max(std::min(a, b), std::min(std::max(a, b), c)); }
 
@@ -41,6 +53,12 @@ GroupSearch::GroupSearch(PEngine& engine, const std::vector<Flow>& flows, PResul
 
 void GroupSearch::run() {
     prepare_cells(result_, e_.width_, e_.height_);
+    constexpr int kChunk = 256;
+    geometries_.resize(e_.own_slots_);
+    e_.canvas_.pool().parallel_for((e_.own_slots_ + kChunk - 1) / kChunk, [&](int chunk) {
+        for (int slot = chunk * kChunk; slot < std::min(e_.own_slots_, (chunk + 1) * kChunk); ++slot)
+            if (e_.alive(slot)) geometries_[slot] = e_.geometry(slot);
+    });
     for (int level = 0; level < kLevels && !flows_.empty() && !e_.work_.over(); ++level) run_level(level);
     for (size_t i = 0; i < sums_.size(); ++i) e_.vectors_[i] = clamp(sums_[i], -4096, 4095);
     for (int level = 0; level < kShiftLevels; ++level)
@@ -58,6 +76,8 @@ std::vector<GroupSearch::Cell> GroupSearch::make_cells(int px) const {
     std::vector<Cell> filled;
     for (int i = 0; i < rows * columns; ++i)
         if (!cells[i].slots.empty()) {
+            std::stable_partition(cells[i].slots.begin(), cells[i].slots.end(),
+                                  [&](int slot) { return e_.fields(slot)[8] == kKindNormalised; });
             cells[i].index = i;
             cells[i].column = i % columns;
             cells[i].row = i / columns;
@@ -205,42 +225,46 @@ void GroupSearch::fit_affine(const Cell& cell, const Flow& flow, int px, std::ve
 
 void GroupSearch::begin_trials(const Cell& cell, Scratch& s) const {
     s.before.clear();
-    for (const int slot : cell.slots) s.before.push_back(e_.geometry(slot));
-    const bool additive = std::any_of(s.before.begin(), s.before.end(), [](const Geometry& g) { return g.additive; });
-    s.planes.planes_used = additive ? 7 : 4;
-    const Window& w = cell.window;
-    s.planes.window = w;
-    s.planes.stride = (w.x1 - w.x0 + 2 * kRowPadding + 15) / 16 * 16;
-    const size_t rows = w.y1 - w.y0, size = rows * s.planes.stride;
-    const size_t needed = 7 * (size + s.planes.stride) + kRowPadding;
-    if (s.memory.size() < needed) s.memory.resize(needed);
-    for (int p = 0; p < 7; ++p) s.planes.planes[p] = s.memory.data() + p * size;
-    s.planes.row = s.memory.data() + 7 * size;
-    s.touched.resize(2 * rows);
-    s.columns.resize(cell.slots.size() + 1);
-    s.crossing.resize(cell.slots.size() + 1);
-    s.planes.touched = s.touched.data();
-    s.planes.columns = s.columns.data();
-    s.planes.crossing = s.crossing.data();
-    e_.canvas_.kernels().group_remove(e_.canvas_.view(), s.planes, s.before.data(), static_cast<int>(s.before.size()));
+    for (const int slot : cell.slots) s.before.push_back(geometries_[slot]);
+    s.group.begin(s.before, cell.window);
+    const size_t padded = cell.slots.size() + kRowPadding;
+    s.x.resize(std::max(s.x.size(), padded));
+    s.y.resize(s.x.size());
 }
 
-float GroupSearch::try_motion(const Cell& cell, int level, Scratch& s, const Motion& m, int row_step) const {
-    s.after.clear();
+bool GroupSearch::place(const Cell& cell, int level, Scratch& s, const Motion& m) const {
+    const Window& w = cell.window;
+    const float left = w.x0 > 0 ? static_cast<float>(w.x0) : -1e6f, top = w.y0 > 0 ? static_cast<float>(w.y0) : -1e6f;
+    const float right = static_cast<float>(w.x1 < e_.width_ ? w.x1 - 1 : 1000000);
+    const float bottom = static_cast<float>(w.y1 < e_.height_ ? w.y1 - 1 : 1000000);
+    bool inside = true;
     for (size_t i = 0; i < cell.slots.size(); ++i) {
         int32_t moved[kFields];
         move(m, cell.column, cell.row, cell_px_of(level), e_.fields(cell.slots[i]), moved);
-        s.after.push_back(moved_geometry(s.before[i], moved, e_.height_));
-        if (!contains(cell.window, e_.window(s.after.back()))) return 1e30f;
+        const float x = moved[0] * kUnit[0], y = moved[1] * kUnit[1];
+        const Reach reach = s.group.reach[i];
+        inside &= x - reach.x >= left && x + reach.x <= right && y - reach.y >= top && y + reach.y <= bottom;
+        s.x[i] = x;
+        s.y[i] = y;
     }
-    const double change = e_.canvas_.kernels().group_trial(e_.canvas_.view(), s.planes, s.after.data(),
-                                                           static_cast<int>(s.after.size()), row_step);
-    return static_cast<float>(change) +
-           kMotionMargin * cell_lambda(cell, cell_px_of(level)) * motion_bits(cell, level, m);
+    return inside;
+}
+
+float GroupSearch::try_motion(const Cell& cell, int level, Scratch& s, const Motion& m, int passes, float limit) const {
+    if (!place(cell, level, s, m)) return 1e30f;
+    const float bits = kMotionMargin * cell_lambda(cell, cell_px_of(level)) * motion_bits(cell, level, m);
+    const int step = strip_step_of(level), strips = s.group.strips();
+    StripSums sums;
+    for (int pass = 0; pass < passes; ++pass) {
+        const Strips part = {kPassOrder[level < 2 ? 0 : 1][pass], step};
+        sums.add(e_.canvas_.kernels().group_trial(e_.canvas_.view(), s.group, s.x.data(), s.y.data(), part));
+        if (pass + 1 < passes && sums.strips > 2 && least_total(sums, strips) + bits > limit) break;
+    }
+    return static_cast<float>(sums.change * strips / std::max(sums.strips, 1)) + bits;
 }
 
 void GroupSearch::refine(const Cell& cell, int level, Scratch& s, Motion& best, float& best_cost) const {
-    const int step = row_step_of(level, e_.params_.quick), terms = best.turns() ? 6 : 2;
+    const int passes = passes_of(level, e_.params_.quick), terms = best.turns() ? 6 : 2;
     for (int pass = 0; pass < (e_.params_.quick ? 1 : 2) && !out_of_work(); ++pass) {
         const Motion center = best;
         for (int k = 0; k < terms; ++k)
@@ -249,7 +273,7 @@ void GroupSearch::refine(const Cell& cell, int level, Scratch& s, Motion& best, 
                 int& term = k < 2 ? m.v[k] : m.affine[k - 2];
                 term += d;
                 if (std::abs(term) > (k < 2 ? 2047 : kMostAffine)) continue;
-                const float cost = try_motion(cell, level, s, m, step);
+                const float cost = try_motion(cell, level, s, m, passes, best_cost);
                 if (cost < best_cost) best = m, best_cost = cost;
             }
         if (best == center) break;
@@ -257,28 +281,30 @@ void GroupSearch::refine(const Cell& cell, int level, Scratch& s, Motion& best, 
 }
 
 void GroupSearch::search(Cell& cell, int level, Scratch& s) const {
-    const int px = cell_px_of(level), step = row_step_of(level, e_.params_.quick);
+    const int px = cell_px_of(level), passes = passes_of(level, e_.params_.quick), all = strip_step_of(level);
     const float lambda = cell_lambda(cell, px);
     const Window square = {cell.column * px, cell.row * px, std::min(e_.width_, (cell.column + 1) * px),
                            std::min(e_.height_, (cell.row + 1) * px)};
+    if (cell.candidates.empty()) return;
     const double error = e_.canvas_.squared_error(square);
-    if (error <= lambda * kLeastErrorBits || cell.candidates.empty()) return;
+    if (error <= lambda * kLeastErrorBits) return;
     begin_trials(cell, s);
     Motion best;
     float best_cost = 0, best_affine_cost = 1e30f;
     Motion best_affine;
     for (const Motion& m : cell.candidates) {
         if (m.turns() && error <= lambda * kAffineErrorBits) continue;
-        const float cost = try_motion(cell, level, s, m, step);
+        const float limit = m.turns() ? std::min(best_affine_cost, best_cost + kAffineChance * lambda) : best_cost;
+        const float cost = try_motion(cell, level, s, m, passes, limit);
         if (m.turns() && cost < best_affine_cost) best_affine = m, best_affine_cost = cost;
         if (!m.turns() && cost < best_cost) best = m, best_cost = cost;
     }
     if (best_cost < 0) refine(cell, level, s, best, best_cost);
-    if (best_affine_cost < best_cost + 12 * lambda) {
+    if (best_affine_cost < best_cost + kAffineChance * lambda) {
         refine(cell, level, s, best_affine, best_affine_cost);
         if (best_affine_cost < best_cost) best = best_affine, best_cost = best_affine_cost;
     }
-    if (best_cost >= 0 || (step > 1 && try_motion(cell, level, s, best, 1) >= 0)) return;
+    if (best_cost >= 0 || (passes < all && try_motion(cell, level, s, best, all, 0) >= 0)) return;
     cell.on = true;
     cell.taken = best;
 }
@@ -286,12 +312,12 @@ void GroupSearch::search(Cell& cell, int level, Scratch& s) const {
 void GroupSearch::commit(const Cell& cell, int level) {
     const int px = cell_px_of(level);
     for (const int slot : cell.slots) {
-        const Geometry before = e_.geometry(slot);
         int32_t moved[kFields];
         move(cell.taken, cell.column, cell.row, px, e_.fields(slot), moved);
         std::copy_n(moved, kFields, e_.fields(slot));
-        const Geometry after = moved_geometry(before, moved, e_.height_);
-        e_.canvas_.kernels().commit(e_.canvas_.view(), &before, &after);
+        const Geometry before = geometries_[slot];
+        geometries_[slot] = moved_geometry(before, moved, e_.height_);
+        e_.canvas_.kernels().commit(e_.canvas_.view(), &before, &geometries_[slot]);
     }
 }
 
@@ -309,8 +335,8 @@ void GroupSearch::run_level(int level) {
             reach = std::max({reach, std::abs(m.v[0]) / 4 + turn, std::abs(m.v[1]) / 4 + turn});
         }
         reach += kReachPx;
-        Window all = e_.window(e_.geometry(cell.slots[0]));
-        for (const int slot : cell.slots) all = unite(all, e_.window(e_.geometry(slot)));
+        Window all = e_.window(geometries_[cell.slots[0]]);
+        for (const int slot : cell.slots) all = unite(all, e_.window(geometries_[slot]));
         windows[i] = cell.window = {std::max(0, all.x0 - reach), std::max(0, all.y0 - reach),
                                     std::min(e_.width_, all.x1 + reach), std::min(e_.height_, all.y1 + reach)};
     });
@@ -341,24 +367,20 @@ void GroupSearch::search_shift(Cell& cell, int level, Scratch& s) const {
     const int px = 64 >> level;
     const Window square = {cell.column * px, cell.row * px, std::min(e_.width_, (cell.column + 1) * px),
                            std::min(e_.height_, (cell.row + 1) * px)};
-    double sum = 0;
     const CanvasView& view = e_.canvas_.view();
-    for (int y = square.y0; y < square.y1; ++y)
-        for (int x = square.x0; x < square.x1; ++x) sum += view.error[0][y * view.stride + x];
+    const double sum = e_.canvas_.kernels().luma_error(view, square);
     const int pixels = (square.x1 - square.x0) * (square.y1 - square.y0);
     const int guess = static_cast<int>(std::lrint(-sum / pixels / kShiftValue));
     if (guess == 0) return;
     begin_trials(cell, s);
     const float lambda = cell_lambda(cell, px);
+    const ColorModel model = e_.canvas_.kernels().group_luma(view, s.group);
     for (int shift = guess - 1; shift <= guess + 1; ++shift) {
         if (shift == 0) continue;
-        s.after = s.before;
-        for (Geometry& g : s.after)
-            if (!g.additive) g.color[0] += shift * kShiftValue;
-        const double change = e_.canvas_.kernels().group_trial(view, s.planes, s.after.data(), static_cast<int>(s.after.size()), 1);
+        const float by = shift * kShiftValue, change = by * (2 * model.gradient[0] + by * model.matrix);
         const float bits = e_.costs_.shift_on.symbol(2 * level, 1) - e_.costs_.shift_on.symbol(2 * level, 0) +
                            e_.costs_.shift_pattern.symbol(level, 2) + e_.costs_.shift.value(1, shift);
-        const float cost = static_cast<float>(change) + kShiftMargin * lambda * bits;
+        const float cost = change + kShiftMargin * lambda * bits;
         if (cost < cell.shift_gain) cell.shift_gain = cost, cell.shift = shift;
     }
 }
@@ -367,11 +389,11 @@ void GroupSearch::commit_shift(const Cell& cell) {
     for (const int slot : cell.slots) {
         int32_t* f = e_.fields(slot);
         if (f[8] != kKindNormalised) continue;
-        const Geometry before = e_.geometry(slot);
+        const Geometry before = geometries_[slot];
         f[5] += kShiftUnit * cell.shift;
         saturate(f, e_.width_, e_.height_);
-        const Geometry after = e_.geometry(slot);
-        e_.canvas_.kernels().commit(e_.canvas_.view(), &before, &after);
+        geometries_[slot].color[0] = f[5] * kUnit[5];
+        e_.canvas_.kernels().commit(e_.canvas_.view(), &before, &geometries_[slot]);
     }
 }
 
@@ -385,8 +407,8 @@ void GroupSearch::run_shifts(int level) {
     e_.work_.run(e_.canvas_.pool(), static_cast<int>(cells.size()), [&](int i, int worker) {
         Cell& cell = cells[i];
         if (out_of_work()) return;
-        Window all = e_.window(e_.geometry(cell.slots[0]));
-        for (const int slot : cell.slots) all = unite(all, e_.window(e_.geometry(slot)));
+        Window all = e_.window(geometries_[cell.slots[0]]);
+        for (const int slot : cell.slots) all = unite(all, e_.window(geometries_[slot]));
         cell.window = all;
         if (all.x0 < all.x1 && all.y0 < all.y1) search_shift(cell, level, scratch_[worker]);
     });

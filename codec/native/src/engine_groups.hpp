@@ -1,6 +1,7 @@
 // Motion and luma shift of cells: the splats of a square move together, taken only where the exact trial pays.
 #pragma once
 
+#include "engine_group.hpp"
 #include "engine_pframe.hpp"
 
 namespace splatcall {
@@ -33,11 +34,9 @@ private:
     };
     // What a worker needs to try one cell.
     struct Scratch {
-        std::vector<float> memory;
-        std::vector<int> touched, crossing;
-        std::vector<Columns> columns;
-        std::vector<Geometry> before, after;
-        GroupScratch planes;
+        std::vector<Geometry> before;
+        Group group;
+        std::vector<float> x, y;  // [padded splats] of the motion under trial
     };
 
     void run_level(int level);
@@ -59,11 +58,15 @@ private:
     float any_bits(int level, int column, int row) const;
     float cell_lambda(const Cell& cell, int cell_px) const;
     void refine(const Cell& cell, int level, Scratch& scratch, Motion& best, float& best_cost) const;
-    float try_motion(const Cell& cell, int level, Scratch& scratch, const Motion& motion, int row_step) const;
+    bool place(const Cell& cell, int level, Scratch& scratch, const Motion& motion) const;
+    // What a motion costs, as far as this many passes over the strips tell; fewer where those before them tell that it is more
+    // than `limit`.
+    float try_motion(const Cell& cell, int level, Scratch& scratch, const Motion& motion, int passes, float limit) const;
 
     PEngine& e_;
     const std::vector<Flow>& flows_;
     PResult& result_;
+    std::vector<Geometry> geometries_;  // [slots] as the splats are now
     std::vector<int32_t> start_;    // [slots, 9] where each splat was before the cells
     std::vector<int32_t> sums_;     // [rows16, columns16, 2] vectors of this frame so far
     std::vector<Scratch> scratch_;  // one a worker

@@ -13,6 +13,7 @@ inline constexpr float kCutSigma = 3.f;     // a splat ends where q = d^T M d re
 inline constexpr float kMeanChord = 4.712389f;  // of a splat, times its a: pi/4 of 2 x 3 sigma
 inline constexpr float kBaseWeight = .05f;  // weight of the base in the normalised sum (SPEC 1.1)
 inline constexpr int kFields = 9;
+inline constexpr int kStripRows = 2;    // that kernels look at together
 inline constexpr int kRowPadding = 32;  // floats past the end of a row that vectors may touch
 
 // One splat as the kernels need it: upper-triangular whitening A = [[a, b], [0, c]] with A^T A = M.
@@ -62,33 +63,14 @@ struct BirthScore {
     float constant;        // rise in squared error at colour 0 (normalised only)
 };
 
-// Columns of one splat in one row, and its exponent there: u = u0 + a x, half_v2 = -v^2 / 2.
-struct Columns {
-    int x0, x1;
-    float u0, half_v2, v;
-};
-
-// Scratch of a group trial: what goes when the group's splats are taken out, over a window.
-struct GroupScratch {
-    float* planes[7];   // removed w c (3), removed w, removed additive (3); each [window height, stride]
-    int planes_used;    // 7, or 4 where no splat of the group is additive
-    int* touched;       // [window height, 2] first and one past the last column that removing touches
-    float* row;         // [7, stride], one row while a trial runs
-    Columns* columns;   // [splats], of the splats that cross that row ...
-    int* crossing;      // [splats], ... and which they are
-    size_t stride;
-    Window window;
-};
-
 struct EngineKernels {
     // Change in weighted squared error if `before` became `after`; either may be null.
     double (*trial)(const CanvasView&, const Geometry* before, const Geometry* after);
     // Carries a trial out.
     void (*commit)(const CanvasView&, const Geometry* before, const Geometry* after);
-    // From every row_step-th row alone, as if the others were like them.
-    void (*quadratic)(const CanvasView&, const Geometry&, const ShapeForms&, int row_step, QuadraticModel&);
-    void (*group_remove)(const CanvasView&, GroupScratch&, const Geometry*, int count);
-    double (*group_trial)(const CanvasView&, const GroupScratch&, const Geometry*, int count, int row_step);
+    double (*squared_error)(const CanvasView&, const Window&);
+    // The sum of luma's error.
+    double (*luma_error)(const CanvasView&, const Window&);
     // Adds splats (rows row_begin..row_end of the canvas only) to raw sums: picture holds sum w c, weight sum w, error the additive sum.
     void (*accumulate)(const CanvasView&, const Geometry*, int count, int row_begin, int row_end);
     // Divides sums and takes the target away, rows row_begin..row_end; returns nothing.
@@ -96,7 +78,6 @@ struct EngineKernels {
     // error += before - after, rows row_begin..row_end.
     void (*retarget)(const CanvasView&, const float* const before[3], const float* const after[3], size_t target_stride,
                      int row_begin, int row_end);
-    double (*squared_error)(const CanvasView&, const Window&);
     // Squared error of a block against one of a target, `before` read between its pixels: fx, fy 0..1 to the right and down.
     float (*block_error)(const float* before, size_t before_stride, const float* target, size_t target_stride, int width,
                          int height, float fx, float fy);
@@ -104,6 +85,12 @@ struct EngineKernels {
     void (*birth)(const CanvasView&, const Geometry&, BirthScore&);
 };
 
+// Gauss-Newton model of one splat, from every strip_step-th strip alone, as if the others were like them.
+struct ModelKernels {
+    void (*quadratic)(const CanvasView&, const Geometry&, const ShapeForms&, int strip_step, QuadraticModel&);
+};
+
 ISA_TABLE(EngineKernels, engine_kernels)
+ISA_TABLE(ModelKernels, model_kernels)
 
 }  // namespace splatcall

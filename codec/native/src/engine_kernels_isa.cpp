@@ -19,6 +19,12 @@ inline vint lane_indices() {
 
 constexpr float kSmallestWeight = 1e-3f;
 
+// Columns of one splat in one row, and its exponent there: u = u0 + a x, half_v2 = -v^2 / 2.
+struct Columns {
+    int x0, x1;
+    float u0, half_v2, v;
+};
+
 inline bool columns_of(const Geometry& g, int y, int width, Columns& s) {
     if (y < g.row_begin || y >= g.row_end) return false;
     const float dy = static_cast<float>(y) - g.y;
@@ -135,197 +141,6 @@ void commit(const CanvasView& canvas, const Geometry* before, const Geometry* af
                      });
 }
 
-// Sums of one splat over its pixels, kept as vectors until the end. Indices are powers of u and v.
-struct Moments {
-    vfloat z[5]{};       // r (e . D) times u, v, uu, uv, vv
-    vfloat m[12]{};      // r^2 |D|^2 times uu, uv, vv, u3, u2v, uv2, v3, u4, u3v, u2v2, uv3, v4
-    vfloat k[3][5]{};    // r^2 D_k times u, v, uu, uv, vv
-    vfloat g[3]{}, q{};  // r e_k; r^2
-
-    void fold_row(const vfloat rz[3], const vfloat rm[5], const vfloat rk[3][3], float v) {
-        const float v2 = v * v;
-        fold_quadratic(z, rz, v, v2);
-        for (int c = 0; c < 3; ++c) fold_quadratic(k[c], rk[c], v, v2);
-        m[0] += rm[2], m[1] += v * rm[1], m[2] += v2 * rm[0];
-        m[3] += rm[3], m[4] += v * rm[2], m[5] += v2 * rm[1], m[6] += v2 * v * rm[0];
-        m[7] += rm[4], m[8] += v * rm[3], m[9] += v2 * rm[2], m[10] += v2 * v * rm[1], m[11] += v2 * v2 * rm[0];
-    }
-    static void fold_quadratic(vfloat out[5], const vfloat row[3], float v, float v2) {
-        out[0] += row[1], out[1] += v * row[0], out[2] += row[2], out[3] += v * row[1], out[4] += v2 * row[0];
-    }
-};
-
-void accumulate_moments(const CanvasView& canvas, const Geometry& g, int row_step, Moments& moments) {
-    const vint lanes = lane_indices();
-    const float wc = canvas.chroma_weight;
-    for (int y = std::max(0, g.row_begin) + row_step / 2; y < std::min(canvas.height, g.row_end); y += row_step) {
-        Columns s{};
-        if (!columns_of(g, y, canvas.width, s)) continue;
-        const Row row = row_of(canvas, y);
-        vfloat rz[3]{}, rm[5]{}, rk[3][3]{};
-        for (int x = s.x0; x < s.x1; x += LANES) {
-            const vint columns = lanes + x;
-            const vfloat u = s.u0 + g.a * __builtin_convertvector(columns, vfloat);
-            vfloat r = fast_exp(s.half_v2 - .5f * u * u);
-            r = columns < s.x1 ? r : vfloat{};
-            if (!g.additive) r /= load(row.weight + x);
-            const vfloat r2 = r * r;
-            vfloat e[3], d[3];
-            for (int k = 0; k < 3; ++k) {
-                e[k] = load(row.error[k] + x);
-                d[k] = g.additive ? splat(g.color[k]) : g.color[k] - load(row.picture[k] + x);
-                moments.g[k] += r * e[k];
-            }
-            moments.q += r2;
-            const vfloat z = r * (e[0] * d[0] + wc * (e[1] * d[1] + e[2] * d[2]));
-            const vfloat m = r2 * (d[0] * d[0] + wc * (d[1] * d[1] + d[2] * d[2]));
-            const vfloat u2 = u * u;
-            rz[0] += z, rz[1] += z * u, rz[2] += z * u2;
-            const vfloat mu2 = m * u2;
-            rm[0] += m, rm[1] += m * u, rm[2] += mu2, rm[3] += mu2 * u, rm[4] += mu2 * u2;
-            for (int k = 0; k < 3; ++k) {
-                const vfloat f = r2 * d[k];
-                rk[k][0] += f, rk[k][1] += f * u, rk[k][2] += f * u2;
-            }
-        }
-        moments.fold_row(rz, rm, rk, s.v);
-    }
-}
-
-void quadratic(const CanvasView& canvas, const Geometry& g, const ShapeForms& forms, int row_step, QuadraticModel& out) {
-    Moments moments;
-    accumulate_moments(canvas, g, row_step, moments);
-    // Derivatives of ln w as combinations of u, v, uu, uv, vv.
-    const float basis[5][5] = {{g.a, 0, 0, 0, 0},
-                               {g.b, g.c, 0, 0, 0},
-                               {0, 0, 1, 0, 1},
-                               {0, 0, -.5f * forms.uu[0], -forms.uv[0], -.5f * forms.vv[0]},
-                               {0, 0, -.5f * forms.uu[1], -forms.uv[1], -.5f * forms.vv[1]}};
-    float m[12], z[5], mixed[3][5];
-    for (int i = 0; i < 12; ++i) m[i] = sum(moments.m[i]);
-    for (int i = 0; i < 5; ++i) {
-        z[i] = sum(moments.z[i]);
-        for (int k = 0; k < 3; ++k) mixed[k][i] = sum(moments.k[k][i]);
-    }
-    const float product[5][5] = {{m[0], m[1], m[3], m[4], m[5]},
-                                 {m[1], m[2], m[4], m[5], m[6]},
-                                 {m[3], m[4], m[7], m[8], m[9]},
-                                 {m[4], m[5], m[8], m[9], m[10]},
-                                 {m[5], m[6], m[9], m[10], m[11]}};
-    std::memset(&out, 0, sizeof out);
-    for (int i = 0; i < 5; ++i) {
-        float left[5] = {};
-        for (int p = 0; p < 5; ++p) {
-            out.gradient[i] += 2 * basis[i][p] * z[p];
-            for (int q = 0; q < 5; ++q) left[q] += basis[i][p] * product[p][q];
-        }
-        for (int j = 0; j <= i; ++j) {
-            float h = 0;
-            for (int q = 0; q < 5; ++q) h += left[q] * basis[j][q];
-            out.hessian[i * 8 + j] = out.hessian[j * 8 + i] = 2 * h;
-        }
-    }
-    const float q = sum(moments.q);
-    for (int k = 0; k < 3; ++k) {
-        const float w = 2 * (k ? canvas.chroma_weight : 1.f);
-        const int row = 5 + k;
-        out.gradient[row] = w * sum(moments.g[k]);
-        out.hessian[row * 8 + row] = w * q;
-        for (int i = 0; i < 5; ++i) {
-            float h = 0;
-            for (int p = 0; p < 5; ++p) h += basis[i][p] * mixed[k][p];
-            out.hessian[row * 8 + i] = out.hessian[i * 8 + row] = w * h;
-        }
-    }
-    if (row_step == 1) return;
-    for (float& v : out.gradient) v *= row_step;
-    for (float& v : out.hessian) v *= row_step;
-}
-
-// Adds sign * w * (color, 1) of one row of a splat to planes: 0..2 sum w c, 3 sum w, 4..6 additive; column 0 of a plane is x_base.
-inline void add_row(const Geometry& g, const Columns& s, float sign, float* const planes[7], int x_base, vint lanes) {
-    float* const* colors = g.additive ? planes + 4 : planes;
-    for (int x = s.x0; x < s.x1; x += LANES) {
-        const vfloat w = sign * span_weight(g, s, x, lanes);
-        for (int k = 0; k < 3; ++k) store(colors[k] + x - x_base, load(colors[k] + x - x_base) + w * g.color[k]);
-        if (!g.additive) store(planes[3] + x - x_base, load(planes[3] + x - x_base) + w);
-    }
-}
-
-void group_remove(const CanvasView& canvas, GroupScratch& scratch, const Geometry* geometries, int count) {
-    const vint lanes = lane_indices();
-    const Window& win = scratch.window;
-    const size_t size = static_cast<size_t>(win.y1 - win.y0) * scratch.stride;
-    for (int p = 0; p < scratch.planes_used; ++p) std::fill_n(scratch.planes[p], size, 0.f);
-    for (int y = win.y0; y < win.y1; ++y) {
-        int* touched = scratch.touched + 2 * (y - win.y0);
-        touched[0] = win.x1;
-        touched[1] = win.x0;
-        float* row[7];
-        for (int p = 0; p < 7; ++p) row[p] = scratch.planes[p] + (y - win.y0) * scratch.stride;
-        for (int i = 0; i < count; ++i) {
-            Columns s{};
-            if (!columns_of(geometries[i], y, canvas.width, s)) continue;
-            add_row(geometries[i], s, -1.f, row, win.x0, lanes);
-            touched[0] = std::min(touched[0], s.x0);
-            touched[1] = std::max(touched[1], s.x1);
-        }
-    }
-}
-
-// Squared error gained in one row, columns x0..x1, by what is in scratch.row.
-template <bool kAdditive>
-inline double row_change(const CanvasView& canvas, const GroupScratch& scratch, int y, int x0, int x1, vint lanes) {
-    const Row at = row_of(canvas, y);
-    const float* row[7];
-    for (int p = 0; p < 7; ++p) row[p] = scratch.row + p * scratch.stride - scratch.window.x0;
-    vfloat luma{}, chroma{};
-    for (int x = x0; x < x1; x += LANES) {
-        const vfloat added = load(row[3] + x);
-        vfloat weight = load(at.weight + x) + added;
-        weight = weight < kSmallestWeight ? splat(kSmallestWeight) : weight;
-        const vfloat inverse = 1.f / weight;
-        const vint inside = lanes + x < x1;
-        for (int k = 0; k < 3; ++k) {
-            vfloat d = (load(row[k] + x) - load(at.picture[k] + x) * added) * inverse;
-            if (kAdditive) d += load(row[4 + k] + x);
-            d = inside ? d : vfloat{};
-            (k ? chroma : luma) += d * (d + 2.f * load(at.error[k] + x));
-        }
-    }
-    return sum(luma + canvas.chroma_weight * chroma);
-}
-
-double group_trial(const CanvasView& canvas, const GroupScratch& scratch, const Geometry* geometries, int count,
-                   int row_step) {
-    const vint lanes = lane_indices();
-    const Window& win = scratch.window;
-    double total = 0;
-    for (int y = win.y0; y < win.y1; y += row_step) {
-        const int* touched = scratch.touched + 2 * (y - win.y0);
-        int x0 = touched[0], x1 = touched[1], crossing = 0;
-        for (int i = 0; i < count; ++i) {
-            Columns& s = scratch.columns[crossing];
-            if (!columns_of(geometries[i], y, canvas.width, s)) continue;
-            scratch.crossing[crossing++] = i;
-            x0 = std::min(x0, s.x0);
-            x1 = std::max(x1, s.x1);
-        }
-        if (x0 >= x1) continue;
-        float* row[7];
-        for (int p = 0; p < 7; ++p) row[p] = scratch.row + p * scratch.stride;
-        for (int p = 0; p < scratch.planes_used; ++p) {
-            const float* removed = scratch.planes[p] + (y - win.y0) * scratch.stride;
-            for (int x = x0 - win.x0; x < x1 - win.x0 + LANES; x += LANES) store(row[p] + x, load(removed + x));
-        }
-        for (int i = 0; i < crossing; ++i)
-            add_row(geometries[scratch.crossing[i]], scratch.columns[i], 1.f, row, win.x0, lanes);
-        total += scratch.planes_used == 7 ? row_change<true>(canvas, scratch, y, x0, x1, lanes)
-                                          : row_change<false>(canvas, scratch, y, x0, x1, lanes);
-    }
-    return total * row_step;
-}
-
 void accumulate(const CanvasView& canvas, const Geometry* geometries, int count, int row_begin, int row_end) {
     const vint lanes = lane_indices();
     for (int i = 0; i < count; ++i) {
@@ -334,9 +149,12 @@ void accumulate(const CanvasView& canvas, const Geometry* geometries, int count,
             Columns s{};
             if (!columns_of(g, y, canvas.width, s)) continue;
             const Row row = row_of(canvas, y);
-            float* const planes[7] = {row.picture[0], row.picture[1], row.picture[2], row.weight,
-                                      row.error[0],   row.error[1],   row.error[2]};
-            add_row(g, s, 1.f, planes, 0, lanes);
+            float* const* colors = g.additive ? row.error : row.picture;
+            for (int x = s.x0; x < s.x1; x += LANES) {
+                const vfloat w = span_weight(g, s, x, lanes);
+                for (int k = 0; k < 3; ++k) store(colors[k] + x, load(colors[k] + x) + w * g.color[k]);
+                if (!g.additive) store(row.weight + x, load(row.weight + x) + w);
+            }
         }
     }
 }
@@ -366,20 +184,32 @@ void retarget(const CanvasView& canvas, const float* const before[3], const floa
     }
 }
 
-double squared_error(const CanvasView& canvas, const Window& win) {
+// Sums fn(row, x) over a window, columns past its end as 0.
+template <class Fn>
+inline double sum_window(const CanvasView& canvas, const Window& win, Fn fn) {
+    constexpr int kRows = 8;  // after which sums go on in double
     const vint lanes = lane_indices();
     double total = 0;
-    for (int y = win.y0; y < win.y1; ++y) {
-        const Row row = row_of(canvas, y);
+    for (int top = win.y0; top < win.y1; top += kRows) {
         vfloat acc{};
-        for (int x = win.x0; x < win.x1; x += LANES) {
-            const vfloat e0 = load(row.error[0] + x), e1 = load(row.error[1] + x), e2 = load(row.error[2] + x);
-            const vfloat e = e0 * e0 + canvas.chroma_weight * (e1 * e1 + e2 * e2);
-            acc += lanes + x < win.x1 ? e : vfloat{};
+        for (int y = top; y < std::min(top + kRows, win.y1); ++y) {
+            const Row row = row_of(canvas, y);
+            for (int x = win.x0; x < win.x1; x += LANES) acc += lanes + x < win.x1 ? fn(row, x) : vfloat{};
         }
         total += sum(acc);
     }
     return total;
+}
+
+double squared_error(const CanvasView& canvas, const Window& win) {
+    return sum_window(canvas, win, [&](const Row& row, int x) {
+        const vfloat e0 = load(row.error[0] + x), e1 = load(row.error[1] + x), e2 = load(row.error[2] + x);
+        return e0 * e0 + canvas.chroma_weight * (e1 * e1 + e2 * e2);
+    });
+}
+
+double luma_error(const CanvasView& canvas, const Window& win) {
+    return sum_window(canvas, win, [](const Row& row, int x) { return load(row.error[0] + x); });
 }
 
 void color(const CanvasView& canvas, const Geometry& g, ColorModel& out) {
@@ -449,8 +279,8 @@ void birth(const CanvasView& canvas, const Geometry& g, BirthScore& out) {
 }  // namespace
 
 const EngineKernels& engine_kernels() {
-    static constexpr EngineKernels kernels = {trial,      commit,  quadratic, group_remove,  group_trial,
-                                              accumulate, resolve, retarget,  squared_error, block_error, color, birth};
+    static constexpr EngineKernels kernels = {trial,    commit,      squared_error, luma_error, accumulate, resolve,
+                                              retarget, block_error, color,         birth};
     return kernels;
 }
 

@@ -76,6 +76,11 @@ void check_slot(const PEngine& e, int slot) {
         throw std::invalid_argument("slot: expected a live one below " + std::to_string(slots) + ", got " + std::to_string(slot));
 }
 
+void check_group(const PEngine& e, const std::vector<int>& slots) {
+    if (slots.empty()) throw std::invalid_argument("slots: expected at least one");
+    for (const int slot : slots) check_slot(e, slot);
+}
+
 Encoded to_python(const PResult& r) {
     Commands out;
     nb::list cells, shifts;
@@ -223,6 +228,23 @@ void bind_p(nb::module_& m) {
             },
             nb::arg("slot"), nb::arg("after").none(),
             "Change of squared error if a live splat became `after` (9 fields), or went (None).")
+        .def(
+            "group_trial",
+            [](PEngine& e, const std::vector<int>& slots, int dx, int dy) {
+                check_group(e, slots);
+                return e.group_trial(slots, dx, dy);
+            },
+            nb::arg("slots"), nb::arg("dx"), nb::arg("dy"),
+            "Change of squared error if some live splats moved by dx, dy, in 1/16 px, together.")
+        .def(
+            "group_luma",
+            [](PEngine& e, const std::vector<int>& slots) -> nb::typed<nb::tuple, float, float> {
+                check_group(e, slots);
+                const ColorModel model = e.group_luma(slots);
+                return nb::make_tuple(model.gradient[0], model.matrix);
+            },
+            nb::arg("slots"),
+            "Gradient g and matrix m: adding d to the luma of these live splats' normalised ones changes the error by d (2 g + d m).")
         .def(
             "match_blocks",
             [](PEngine& e, float lambda, const std::vector<uint8_t>& calm) {

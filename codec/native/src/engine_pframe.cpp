@@ -132,6 +132,31 @@ double PEngine::trial(int slot, const int32_t* after) {
     return canvas_.kernels().trial(canvas_.view(), &now, &then);
 }
 
+Group PEngine::group_of(std::vector<int>& slots) {
+    refresh_canvas();
+    std::stable_partition(slots.begin(), slots.end(), [&](int slot) { return fields(slot)[8] == kKindNormalised; });
+    std::vector<Geometry> geometries;
+    for (const int slot : slots) geometries.push_back(geometry(slot));
+    Group group;
+    group.begin(geometries, {0, 0, width_, height_});
+    return group;
+}
+
+double PEngine::group_trial(std::vector<int> slots, int dx, int dy) {
+    Group group = group_of(slots);
+    std::vector<float> x(slots.size() + kRowPadding), y(x.size());
+    for (size_t i = 0; i < slots.size(); ++i) {
+        x[i] = group.x[i] + dx * kUnit[0];
+        y[i] = group.y[i] + dy * kUnit[1];
+    }
+    return canvas_.kernels().group_trial(canvas_.view(), group, x.data(), y.data(), {}).change;
+}
+
+ColorModel PEngine::group_luma(std::vector<int> slots) {
+    Group group = group_of(slots);
+    return canvas_.kernels().group_luma(canvas_.view(), group);
+}
+
 std::vector<int32_t> PEngine::propose_light(float lambda) {
     refresh_canvas();
     params_.lambda = lambda;

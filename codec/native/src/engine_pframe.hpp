@@ -11,6 +11,7 @@
 #include "engine_blocks.hpp"
 #include "engine_canvas.hpp"
 #include "engine_cost.hpp"
+#include "engine_group.hpp"
 #include "engine_work.hpp"
 
 namespace splatcall {
@@ -95,6 +96,9 @@ public:
     // `fields` (9 values), or went (null).
     QuadraticModel model(int slot);
     double trial(int slot, const int32_t* after);
+    // The change if some live splats moved by dx, dy (1/16 px) together, and how it depends on the luma of the normalised ones.
+    double group_trial(std::vector<int> slots, int dx, int dy);
+    ColorModel group_luma(std::vector<int> slots);
     // Light that would be tried for the target at this lambda: gain, Y, Cb, Cr.
     std::vector<int32_t> propose_light(float lambda);
     // Vectors that matching pixels finds at this lambda. calm: [rows16, columns16] blocks that stay where they are.
@@ -132,6 +136,8 @@ private:
     int column_of(Fields f, int cell_px) const;
     int row_of(Fields f, int cell_px) const;
     void refresh_canvas();
+    // Takes up live splats for trials of them all; puts normalised ones first.
+    Group group_of(std::vector<int>& slots);
     // Makes the picture lighter, offsets in 1/255, until the next rendering has the splats' own rounding.
     void shine(float gain, const int32_t offsets[3]);
     void draw_base();

@@ -13,7 +13,7 @@ constexpr float kLeastGain = 1e-3f;
 constexpr float kLeastBits = 1;      // that a splat's predicted gain must pay beyond its activation
 constexpr int kMostTrials = 4;       // exact trials of a splat's candidates
 constexpr int kPasses = 3, kQuickPasses = 1;  // of the descent of one candidate
-constexpr int kQuickRows = 12, kMostRowStep = 4;  // rows of a splat that a quick model looks at, at least; of how many one
+constexpr int kQuickRows = 12, kMostModelStep = 4;  // rows of a splat that a quick model looks at, at least; of how many one
 constexpr float kMostColorStep = 60;  // 1/255, of one change
 // Factors on lambda of the first sweeps: the large gains first, so that small ones do not stand in their way.
 constexpr float kAnnealing[3] = {2.5f, 1.6f, 1.25f};
@@ -125,8 +125,9 @@ void Sweep::load_model(Visit& v) const {
     const int32_t* f = e_.fields(v.slot);
     QuadraticModel model;
     const Canvas& canvas = e_.canvas_;
-    const int row_step = e_.params_.quick ? std::min(kMostRowStep, std::max(1, (v.now.row_end - v.now.row_begin) / kQuickRows)) : 1;
-    canvas.kernels().quadratic(canvas.view(), v.now, make_shape_forms(f, v.now), model, row_step);
+    const int rows = v.now.row_end - v.now.row_begin;
+    const int strip_step = e_.params_.quick ? std::min(kMostModelStep, std::max(1, rows / kQuickRows)) : 1;
+    canvas.kernels().quadratic(canvas.view(), v.now, make_shape_forms(f, v.now), model, strip_step);
     float unit[8];
     for (int k = 0; k < 8; ++k) unit[k] = e_.steps_.of(k) * kUnit[k];
     scale_model(model.gradient, model.hessian, unit, v.gradient, v.hessian);

@@ -75,6 +75,43 @@ def test_trial_is_the_exact_change_of_the_error(seed: int) -> None:
         assert engine.trial(int(slot), None) == pytest.approx(slow_error(changed, rgb) - now, abs=2e-4 * now)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("move", [(4, 0), (-12, 20), (200, -96)])
+def test_trial_of_a_group_is_the_exact_change_of_the_error(seed: int, move: tuple[int, int]) -> None:
+    state, rgb = random_state(seed), random_target(seed)
+    engine, now = native_engine(state, rgb), slow_error(state, rgb)
+    slots = live_slots(state)[::3]
+    assert {1, 2} == set(state.splats[slots, 8])
+    moved = state.copy()
+    moved.splats[slots, :2] += np.asarray(move, np.int32)
+    expected = slow_error(moved, rgb) - now
+    assert engine.group_trial(slots.tolist(), *move) == pytest.approx(expected, abs=2e-4 * now)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_luma_of_a_group_is_exact(seed: int) -> None:
+    """The picture is linear in the luma of normalised splats; additive ones keep theirs."""
+    state, rgb = random_state(seed), random_target(seed)
+    engine, now = native_engine(state, rgb), slow_error(state, rgb)
+    slots = live_slots(state)[::3]
+    gradient, matrix = engine.group_luma(slots.tolist())
+    for change in (-6, 12):
+        shifted = state.copy()
+        shifted.splats[slots[state.splats[slots, 8] == 1], 5] += change
+        by = change / 4
+        expected = slow_error(shifted, rgb) - now
+        assert by * (2 * gradient + by * matrix) == pytest.approx(expected, abs=2e-4 * now)
+
+
+def test_bad_groups_are_named() -> None:
+    state, rgb = random_state(1), random_target(1)
+    engine = native_engine(state, rgb)
+    with pytest.raises(ValueError, match="slots: expected at least one"):
+        engine.group_trial([], 0, 0)
+    with pytest.raises(ValueError, match="slot"):
+        engine.group_luma([EPOCH.slots])
+
+
 def test_model_is_exact_in_colour() -> None:
     """The picture is linear in a splat's colour, so the quadratic model must give the exact change."""
     state, rgb = random_state(4), random_target(4)
