@@ -27,7 +27,7 @@ _LEAD_SPLATS = 250  # of a start whose picture alone counts too: so many fit int
 _SPLATS_A_LEAD = 6  # others for each splat of the lead, at least
 _LEAST_WITH_LEAD = 700  # splats at the start: those of smaller frames fit into a part or two
 _LEAD, _PENDING = 1, 3  # roles of splats, see engine_key.hpp
-_RATE, _RATE_LATE = 1.5, 0.5  # of Adam: from the start; on the lattice and on survivors
+_RATE, _RATE_LATE = 1.5, 0.5  # of Adam: from the start; on the lattice
 _PRESSURE_STEP, _MOST_PRESSURE = 1.15, 1e4  # on lambda, to bring the splats down to the number allowed
 
 
@@ -39,6 +39,7 @@ class KeyPlan:
     quantized_iterations: int = 40  # the last of them, with the quantiser in the forward pass
     refit_iterations: int = 40  # of Adam on the survivors
     refit_after: tuple[int, ...] = (2,)  # indices of the sweeps before each refit
+    refit_rate: float = 0.5  # of Adam in it
     sweeps: int = 10
     start_factor: float = 1.0  # on the number of splats at the start
     lead_weight: float = 0.01  # of the error of the lead's picture alone, part 0 of a frame in parts; 0: no lead
@@ -46,7 +47,14 @@ class KeyPlan:
 
 
 # Of the first frame where time is plenty: what is drawn well at first lasts while the scene is calm.
-BEST_PLAN = KeyPlan(refit_after=(2, 4, 6), start_factor=1.6)
+BEST_PLAN = KeyPlan(
+    iterations=100,
+    quantized_iterations=0,
+    refit_after=(1, 2, 3, 4, 6, 8, 10, 13),
+    refit_rate=0.8,
+    sweeps=18,
+    start_factor=1.6,
+)
 # Of still pictures: more splats at the start, and refits; no lead, which costs bits and serves a lossy link alone.
 SLOW_PLAN = KeyPlan(
     iterations=200, refit_iterations=80, refit_after=(2, 5, 8, 11), sweeps=18, start_factor=2.5, lead_weight=0.0
@@ -210,7 +218,7 @@ class KeyFrameFit:
                 session.start(_as_splats(kept[:, :8]))
                 session.set_lead(roles == _LEAD, plan.lead_weight)
                 session.set_lattice(None)
-                session.run(plan.refit_iterations, _RATE_LATE)
+                session.run(plan.refit_iterations, plan.refit_rate)
                 self._load(session, roles, plan)
         return self._thinned(lambda_map, lambda_)
 

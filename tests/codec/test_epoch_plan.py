@@ -20,6 +20,16 @@ def test_the_first_epoch_and_the_one_after_the_last() -> None:
     assert next_epoch(config, replace(first, epoch=65535), 7).epoch == 0
 
 
+def test_small_splats_are_placed_finer_where_quality_and_time_allow() -> None:
+    def small_step(config: EncoderConfig) -> int:
+        return next_epoch(config, None, 1).steps.key_mean[0]
+
+    coarse = small_step(EncoderConfig(64, 48, quality=50))
+    assert small_step(EncoderConfig(64, 48, quality=75)) < coarse
+    assert small_step(EncoderConfig(64, 48, quality=75, effort="live")) == coarse
+    assert small_step(EncoderConfig(64, 48, quality=75, bitrate_kbps=300)) == coarse
+
+
 @pytest.mark.parametrize(
     ("width", "height", "spacing"),
     [(64, 48, 48), (640, 360, 48), (1280, 720, 64), (1920, 1080, 96), (4096, 4096, 256)],

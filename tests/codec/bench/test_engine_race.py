@@ -93,11 +93,13 @@ def test_races_on_a_short_clip(library: ctypes.CDLL) -> None:
     for point in race.points:
         assert point.splats > 10
         assert min(point.ratio, point.cpu_ratio, point.ours.ms, point.prototype.ms) > 0
-        assert min(point.ours.changed, point.prototype.changed, point.matrices) > 0
+        assert point.matrices > 0
         assert point.packed_bits > 0.5 * point.ours.bits > 0
         # one goal at one lambda from one start: neither can be far from the other
         assert abs(point.ours.luma_db - point.prototype.luma_db) < 1.5
     assert [point.lambda_ for point in race.points] == sorted((p.lambda_ for p in race.points), reverse=True)
+    # at the highest lambda motion alone may do
+    assert min(race.points[2].ours.changed, race.points[2].prototype.changed) > 0
     assert race.points[0].ours.luma_db < race.points[2].ours.luma_db
     assert race_table(race).row_count == 6
     with pytest.raises(ValueError, match="at least 2 pictures, got 1"):
