@@ -57,7 +57,12 @@ BEST_PLAN = KeyPlan(
 )
 # Of still pictures: more splats at the start, and refits; no lead, which costs bits and serves a lossy link alone.
 SLOW_PLAN = KeyPlan(
-    iterations=200, refit_iterations=80, refit_after=(2, 5, 8, 11), sweeps=18, start_factor=2.5, lead_weight=0.0
+    iterations=250,
+    refit_after=(1, 2, 3, 4, 6, 8, 10, 12, 14, 17),
+    refit_rate=0.8,
+    sweeps=24,
+    start_factor=3.5,
+    lead_weight=0.0,
 )
 _SWEEPS_OF_SMALL = 4  # over pictures too small for a lead
 # Of a live start, by `begin`.
