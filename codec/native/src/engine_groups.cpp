@@ -97,6 +97,31 @@ float GroupSearch::cell_lambda(const Cell& cell, int px) const {
     return e_.lambda_at(cell.column * px + px / 2, cell.row * px + px / 2);
 }
 
+void GroupSearch::leave_worth(std::vector<Cell>& cells, int px) {
+    if (block_errors_.empty()) e_.measure_blocks(block_errors_);
+    for (Cell& cell : cells) {
+        const int span = px / kFinestCell;
+        for (int row = cell.row * span; row < std::min(rows16_, (cell.row + 1) * span); ++row)
+            for (int column = cell.column * span; column < std::min(columns16_, (cell.column + 1) * span); ++column)
+                cell.error += block_errors_[row * columns16_ + column];
+    }
+    const auto poor = [&](const Cell& cell) { return cell.error <= cell_lambda(cell, px) * kLeastErrorBits; };
+    cells.erase(std::remove_if(cells.begin(), cells.end(), poor), cells.end());
+}
+
+Window GroupSearch::reach_of(const Cell& cell, int px) const {
+    int reach = 0;
+    for (const Motion& m : cell.candidates) {
+        const int turn = *std::max_element(m.affine, m.affine + 4) * px / 64;
+        reach = std::max({reach, std::abs(m.v[0]) / 4 + turn, std::abs(m.v[1]) / 4 + turn});
+    }
+    reach += kReachPx;
+    Window all = e_.window(geometries_[cell.slots[0]]);
+    for (const int slot : cell.slots) all = unite(all, e_.window(geometries_[slot]));
+    return {std::max(0, all.x0 - reach), std::max(0, all.y0 - reach), std::min(e_.width_, all.x1 + reach),
+            std::min(e_.height_, all.y1 + reach)};
+}
+
 void GroupSearch::predict_vector(int level, int column, int row, int out[2]) const {
     const int px = cell_px_of(level);
     const int cx = std::min(column * px + px / 2, e_.width_ - 1) / kFinestCell;
@@ -283,17 +308,12 @@ void GroupSearch::refine(const Cell& cell, int level, Scratch& s, Motion& best, 
 void GroupSearch::search(Cell& cell, int level, Scratch& s) const {
     const int px = cell_px_of(level), passes = passes_of(level, e_.params_.quick), all = strip_step_of(level);
     const float lambda = cell_lambda(cell, px);
-    const Window square = {cell.column * px, cell.row * px, std::min(e_.width_, (cell.column + 1) * px),
-                           std::min(e_.height_, (cell.row + 1) * px)};
-    if (cell.candidates.empty()) return;
-    const double error = e_.canvas_.squared_error(square);
-    if (error <= lambda * kLeastErrorBits) return;
     begin_trials(cell, s);
     Motion best;
     float best_cost = 0, best_affine_cost = 1e30f;
     Motion best_affine;
     for (const Motion& m : cell.candidates) {
-        if (m.turns() && error <= lambda * kAffineErrorBits) continue;
+        if (m.turns() && cell.error <= lambda * kAffineErrorBits) continue;
         const float limit = m.turns() ? std::min(best_affine_cost, best_cost + kAffineChance * lambda) : best_cost;
         const float cost = try_motion(cell, level, s, m, passes, limit);
         if (m.turns() && cost < best_affine_cost) best_affine = m, best_affine_cost = cost;
@@ -325,21 +345,11 @@ void GroupSearch::run_level(int level) {
     const int px = cell_px_of(level);
     std::vector<Cell> cells = make_cells(px);
     if (e_.params_.screen) screen(cells, px);
-    std::vector<Window> windows(cells.size());
-    e_.canvas_.pool().parallel_for(static_cast<int>(cells.size()), [&](int i) {
-        Cell& cell = cells[i];
-        find_candidates(cell, level);
-        int reach = 0;
-        for (const Motion& m : cell.candidates) {
-            const int turn = *std::max_element(m.affine, m.affine + 4) * px / 64;
-            reach = std::max({reach, std::abs(m.v[0]) / 4 + turn, std::abs(m.v[1]) / 4 + turn});
-        }
-        reach += kReachPx;
-        Window all = e_.window(geometries_[cell.slots[0]]);
-        for (const int slot : cell.slots) all = unite(all, e_.window(geometries_[slot]));
-        windows[i] = cell.window = {std::max(0, all.x0 - reach), std::max(0, all.y0 - reach),
-                                    std::min(e_.width_, all.x1 + reach), std::min(e_.height_, all.y1 + reach)};
-    });
+    leave_worth(cells, px);
+    e_.canvas_.pool().parallel_for(static_cast<int>(cells.size()), [&](int i) { find_candidates(cells[i], level); });
+    cells.erase(std::remove_if(cells.begin(), cells.end(), [](const Cell& cell) { return cell.candidates.empty(); }), cells.end());
+    std::vector<Window> windows;
+    for (Cell& cell : cells) windows.push_back(cell.window = reach_of(cell, px));
     CellLevelResult& out = result_.cells[level];
     for (const auto& round : disjoint_rounds(windows)) {
         e_.work_.run(e_.canvas_.pool(), static_cast<int>(round.size()), [&](int i, int worker) {
@@ -353,6 +363,7 @@ void GroupSearch::run_level(int level) {
         for (const int i : round) {
             const Cell& cell = cells[i];
             if (!cell.on) continue;
+            block_errors_.clear();
             bits_ += motion_bits(cell, level, cell.taken);
             out.on[cell.index] = 1;
             std::copy_n(cell.taken.v, 2, &out.vectors[2 * cell.index]);

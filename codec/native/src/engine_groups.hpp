@@ -26,6 +26,7 @@ private:
         std::vector<int> slots;
         std::vector<Motion> candidates;
         Window window;
+        double error = 0;  // when its level began
         float rise = 0;
         Motion taken;
         bool on = false;
@@ -44,7 +45,11 @@ private:
     std::vector<Cell> make_cells(int cell_px) const;
     // Leaves the cells whose error has risen enough to pay for motion, the most risen first.
     void screen(std::vector<Cell>& cells, int cell_px) const;
+    // Leaves the cells whose error could pay for motion.
+    void leave_worth(std::vector<Cell>& cells, int cell_px);
     void find_candidates(Cell& cell, int level) const;
+    // A window for all that a cell's splats may do.
+    Window reach_of(const Cell& cell, int cell_px) const;
     void fit_affine(const Cell& cell, const Flow& flow, int cell_px, std::vector<Motion>& out) const;
     void search(Cell& cell, int level, Scratch& scratch) const;
     void search_shift(Cell& cell, int level, Scratch& scratch) const;
@@ -70,6 +75,7 @@ private:
     std::vector<int32_t> start_;    // [slots, 9] where each splat was before the cells
     std::vector<int32_t> sums_;     // [rows16, columns16, 2] vectors of this frame so far
     std::vector<Scratch> scratch_;  // one a worker
+    std::vector<float> block_errors_;  // of 16 px blocks; none where motion has changed them since
     float bits_ = 0;                // spent on cells so far
     int columns16_, rows16_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 
 namespace splatcall {
 namespace {
@@ -40,6 +41,7 @@ Sweep::Sweep(PEngine& engine, PResult& result)
       result_(result),
       predicted_(engine.splats_),
       delta_(static_cast<size_t>(engine.own_slots_) * 8),
+      geometries_(engine.own_slots_),
       changed_(engine.own_slots_),
       changed_before_(engine.own_slots_),
       block_changed_(engine.own_slots_ / kBlockSlots),
@@ -52,11 +54,15 @@ Sweep::Sweep(PEngine& engine, PResult& result)
 }
 
 void Sweep::make_plan() {
+    e_.canvas_.pool().parallel_for(e_.own_slots_ / kBlockSlots, [&](int block) {
+        for (int slot = block * kBlockSlots; slot < (block + 1) * kBlockSlots; ++slot)
+            if (e_.alive(slot)) geometries_[slot] = e_.geometry(slot);
+    });
     std::vector<PlacedSplat> placed;
     for (int slot = 0; slot < e_.own_slots_; ++slot) {
         if (!e_.alive(slot)) continue;
         PlacedSplat splat = {slot, e_.column_of(e_.fields(slot), 1), e_.row_of(e_.fields(slot), 1),
-                             e_.window(e_.geometry(slot))};
+                             e_.window(geometries_[slot])};
         if (e_.params_.screen)
             splat.priority = std::max(0.f, e_.rise_in(splat.x_px / kDirtyTile * kDirtyTile,
                                                       splat.y_px / kDirtyTile * kDirtyTile, kDirtyTile));
@@ -78,35 +84,48 @@ void Sweep::run(int index) {
     lambda_factor_ = annealing(index, e_.params_.sweeps);
     dirty_before_.resize(dirty_.size());
     for (size_t i = 0; i < dirty_.size(); ++i) dirty_before_[i] = dirty_[i].exchange(0, std::memory_order_relaxed);
-    run_rounds([&](int slot, const SweepItem& item) {
+    const auto look = [&](int slot, const SweepItem& item) {
         if (out_of_work()) {
             if (index == 0) unvisited_.fetch_add(1, std::memory_order_relaxed);
         } else if (!out_of_bits()) {
             visit(slot, item, index);
         }
-    });
+    };
+    run_rounds(look, [&](int slot) { return index == 0 || (e_.alive(slot) && !settled(slot)); });
 }
 
 void Sweep::run_colors() {
     lambda_factor_ = 1;
     dirty_before_.assign(dirty_.begin(), dirty_.end());
-    run_rounds([&](int slot, const SweepItem&) {
-        if (!out_of_work() && !out_of_bits()) visit_color(slot);
-    });
+    run_rounds([&](int slot, const SweepItem&) { if (!out_of_work() && !out_of_bits()) visit_color(slot); },
+               [](int) { return true; });
 }
 
-template <class Visitor>
-void Sweep::run_rounds(Visitor visitor) {
+template <class Visitor, class Passes>
+void Sweep::run_rounds(Visitor visitor, Passes passes) {
+    std::vector<uint8_t> active(plan_.items.size());
+    e_.canvas_.pool().parallel_for(static_cast<int>(active.size()), [&](int i) {
+        const std::vector<int>& slots = plan_.items[i].slots;
+        active[i] = std::any_of(slots.begin(), slots.end(), passes);
+    });
+    std::vector<int> items;
     for (const auto& round : plan_.rounds) {
+        items.clear();
+        std::copy_if(round.begin(), round.end(), std::back_inserter(items), [&](int i) { return active[i]; });
+        if (items.empty()) continue;
         changed_before_ = changed_;
         for (size_t b = 0; b < block_changed_.size(); ++b)
             block_changed_[b] = static_cast<int>(
                 std::count(changed_.begin() + b * kBlockSlots, changed_.begin() + (b + 1) * kBlockSlots, 1));
-        e_.work_.run(e_.canvas_.pool(), static_cast<int>(round.size()), [&](int i, int) {
-            const SweepItem& item = plan_.items[round[i]];
+        e_.work_.run(e_.canvas_.pool(), static_cast<int>(items.size()), [&](int i, int) {
+            const SweepItem& item = plan_.items[items[i]];
             for (const int slot : item.slots) visitor(slot, item);
         });
     }
+}
+
+bool Sweep::settled(int slot) const {
+    return e_.gain_left_[slot] < kNearlyPaid * lambda_at(slot) && !near_change(geometries_[slot]);
 }
 
 float Sweep::activation_bits(int slot) const {
@@ -196,6 +215,7 @@ void Sweep::take(Visit& v, const int32_t fields[kFields], const int delta[8], co
     if (!dies) mark_change(after);
     std::copy_n(fields, kFields, e_.fields(v.slot));
     std::copy_n(delta, 8, &delta_[static_cast<size_t>(v.slot) * 8]);
+    geometries_[v.slot] = after;
     changed_[v.slot] = dies || any(delta);
 }
 
@@ -270,9 +290,9 @@ void Sweep::best_color(const Visit& v, const ColorModel& model, int best[8]) con
 void Sweep::visit_color(int slot) {
     Visit v;
     v.slot = slot;
-    v.now = e_.geometry(slot);
+    v.now = geometries_[slot];
     if (e_.params_.screen && !near_change(v.now)) return;
-    v.lambda = e_.lambda_at(e_.fields(slot)[0] >> 4, e_.fields(slot)[1] >> 4);
+    v.lambda = lambda_at(slot);
     v.activation = activation_bits(slot);
     v.bits_now = 0;
     const Canvas& canvas = e_.canvas_;
@@ -294,10 +314,9 @@ void Sweep::visit(int slot, const SweepItem& item, int index) {
     if (!e_.alive(slot)) return;
     Visit v;
     v.slot = slot;
-    v.now = e_.geometry(slot);
-    v.lambda = e_.lambda_at(e_.fields(slot)[0] >> 4, e_.fields(slot)[1] >> 4) * lambda_factor_;
-    const bool screened = index > 0 || e_.params_.screen;
-    if (screened && e_.gain_left_[slot] * lambda_factor_ < kNearlyPaid * v.lambda && !near_change(v.now)) return;
+    if ((index > 0 || e_.params_.screen) && settled(slot)) return;
+    v.now = geometries_[slot];
+    v.lambda = lambda_at(slot) * lambda_factor_;
     if (!contains(item.window, e_.window(v.now))) return;
     const int* delta = &delta_[static_cast<size_t>(slot) * 8];
     const bool was = any(delta);

@@ -36,8 +36,12 @@ private:
 
     void make_plan();
     void mark_risen();
-    template <class Visitor>
-    void run_rounds(Visitor visitor);
+    // Visits the splats of all items, or of those where some splat passes.
+    template <class Visitor, class Passes>
+    void run_rounds(Visitor visitor, Passes passes);
+    // Whether a later sweep has no reason to look at a splat.
+    bool settled(int slot) const;
+    float lambda_at(int slot) const { return e_.lambda_at(e_.fields(slot)[0] >> 4, e_.fields(slot)[1] >> 4); }
     void visit(int slot, const SweepItem& item, int index);
     void visit_color(int slot);
     void best_color(const Visit& v, const ColorModel& model, int best[8]) const;
@@ -59,6 +63,7 @@ private:
     PResult& result_;
     std::vector<int32_t> predicted_;  // [slots, 9] state after motion and shifts: deltas count from here
     std::vector<int32_t> delta_;      // [slots, 8]
+    std::vector<Geometry> geometries_;  // [slots] of the live ones, as they are now
     std::vector<uint8_t> changed_, changed_before_;  // [slots] now, and at the start of the round
     std::vector<int> block_changed_;
     std::vector<uint8_t> dirty_before_;
