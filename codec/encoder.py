@@ -31,6 +31,7 @@ from codec.importance import ImportanceSchedule, lambda_map_of
 from codec.motion import FlowEstimator
 from codec.rate_bucket import sent_bits
 from codec.rate_control import BitrateControl, Sent, lambda_of_quality, rhythm_factor
+from codec.renewal import Renewal
 from codec.scene import SceneCutTest, luma_of
 from codec.state import apply_frame, state_hash, state_of_part
 from codec.types import (
@@ -93,6 +94,7 @@ class Encoder:
         self._frames = 0
         self._frames_since_key = 0
         self._share_changed = 1.0
+        self._renewal = Renewal()
         self._grown_bits: float | None = None  # of the last frame's new splats, while a picture grows
         self._other_bits = 0.0  # of the last frame of a growing picture, beside its new splats
         self._pack_ms = _PACK_RESERVE_MS
@@ -249,6 +251,7 @@ class Encoder:
         record = pack_epoch(epoch)
         self._frames_since_key = 0
         self._share_changed = 1.0
+        self._renewal = Renewal()
         if self._rate is not None:
             self._sent = self._rate.push_key(self._time_s, self._quality, _sizes(parts, record), whole=not len(pool))
         lambda_ = lambda_of_quality(self._quality).key
@@ -309,7 +312,7 @@ class Encoder:
             engine.settle(state)
         engine.follow_tables(parse_header(parts[0]).table_set)
         self.last_changed[np.any(before.splats != state.splats, axis=1)] = state.frame_number
-        self._note_p(figures)
+        self._note_p(figures, parts)
         self._pack_ms += 0.2 * (stages["pack"] - self._pack_ms)
         frame = self._frame("p", parts, None, figures.changed, lambda_=plan.lambda_, units=done.units)
         return replace(frame, unvisited=figures.unvisited, work=done)
@@ -390,7 +393,9 @@ class Encoder:
             growth_lambda=lambda_of_quality(self._quality).key,
         )
         if work is None or work.units == 0:
-            return plan
+            # a bitrate sets the lambda by itself
+            factor = self._renewal.lambda_factor if self._rate is None else 1.0
+            return replace(plan, lambda_=factor * lambda_)
         return replace(plan, sweeps=2, affine=False, screen=True, quick=True, clock_s=clock_s)
 
     def _lambda_and_bits(self) -> tuple[float, float]:
@@ -408,11 +413,12 @@ class Encoder:
             return _MOST_GROWTH_BITS
         return min(self._rate.growth_bits(self._time_s, self._other_bits), _MOST_GROWTH_BITS)
 
-    def _note_p(self, figures: PFrameFigures) -> None:
+    def _note_p(self, figures: PFrameFigures, parts: tuple[bytes, ...]) -> None:
         """Keep what later frames are planned by."""
         assert self.state is not None
         live = int(np.count_nonzero(self.state.splats[:, 8]))
         self._share_changed += 0.3 * (figures.changed / max(live, 1) - self._share_changed)
+        self._renewal.note(8 * sum(map(len, parts)) - (self._grown_bits or 0.0), live)
 
     def _frame(
         self,

@@ -11,6 +11,10 @@ __all__ = ["BitrateControl", "LambdaPair", "Sent", "lambda_of_quality", "rhythm_
 _QUALITY_MID = 50.0
 _LAMBDA_MID = 120.0  # key-frame lambda at quality 50
 _QUALITY_PER_HALVING = 11.5
+_QUALITY_TOP, _TOP_PER_HALVING = (
+    90.0,
+    5.0,
+)  # above that a point counts for more, for pictures that must be near the source
 _P_OVER_KEY = 2.5
 _LOWEST_QUALITY, _HIGHEST_QUALITY = 0.0, 90.0
 
@@ -30,8 +34,9 @@ class LambdaPair:
 
 
 def lambda_of_quality(quality: float) -> LambdaPair:
-    """Return the lambdas of a quality 0..100; each 11.5 points halve them."""
-    key = _LAMBDA_MID * 2.0 ** ((_QUALITY_MID - quality) / _QUALITY_PER_HALVING)
+    """Return the lambdas of a quality 0..100; each 11.5 points halve them, above 90 each 5."""
+    below, above = min(quality, _QUALITY_TOP), max(quality - _QUALITY_TOP, 0.0)
+    key = _LAMBDA_MID * 2.0 ** ((_QUALITY_MID - below) / _QUALITY_PER_HALVING - above / _TOP_PER_HALVING)
     return LambdaPair(key, _P_OVER_KEY * key)
 
 

@@ -16,6 +16,7 @@ def test_lambda_falls_with_quality() -> None:
     keys = [lambda_of_quality(q).key for q in range(0, 101, 10)]
     assert keys == sorted(keys, reverse=True)
     assert lambda_of_quality(61.5).key == pytest.approx(lambda_of_quality(50).key / 2)
+    assert lambda_of_quality(100).key == pytest.approx(lambda_of_quality(90).key / 4)
 
 
 def test_rhythm_is_for_calm_scenes_and_gains_one_frame_in_four() -> None:
