@@ -6,11 +6,11 @@
 namespace splatcall::ISA_NAMESPACE {
 namespace {
 
-constexpr float kOutside = 1e30f;      // weight of a pixel beside the picture: no splat shows there
+constexpr float kOutside = 1e30f;      // weight of a pixel beside the window: no splat shows there
 constexpr float kSmallestWeight = 1e-3f;
 
 // Values of a tile, LANES floats each: weight, picture and error without the group; weighted squared error with it; 1 inside
-// the picture, 0 beside it (where the group has additive splats). Sums of a tile: w c (3), w, additive w c (3).
+// the window, 0 beside it (where the group has additive splats). Sums of a tile: w c (3), w, additive w c (3).
 enum { kWeight = 0, kPicture = 1, kError = 4, kSquare = 7, kInside = 8 };
 
 struct Layout {
@@ -92,7 +92,8 @@ void make_tiles(const CanvasView& canvas, const Group& g, const Layout& layout, 
         const int x = g.window.x0 + tile * kTileColumns;
         float* sums = g.sums + static_cast<size_t>(tile) * layout.sums * LANES;
         float* out = g.tiles + (static_cast<size_t>(strip) * layout.columns + tile) * layout.values * LANES;
-        const vint inside = lanes.inside(canvas, x, top);
+        // Another thread may change what lies beside the window.
+        const vint inside = lanes.before(g.window.x1, g.window.y1, x, top);
         const vfloat now = load_tile(rows.weight, x);
         vfloat weight = kRemove ? now - load(sums + 3 * LANES) : now;
         weight = weight < kSmallestWeight ? splat(kSmallestWeight) : weight;
@@ -188,7 +189,7 @@ ColorModel luma(const CanvasView& canvas, Group& g) {
         for (int tile = range.begin; tile < range.end; ++tile) {
             const int x = g.window.x0 + tile * kTileColumns;
             float* sums = g.sums + static_cast<size_t>(tile) * layout.sums * LANES;
-            const vint inside = lanes.inside(canvas, x, top);
+            const vint inside = lanes.before(g.window.x1, g.window.y1, x, top);
             const vfloat share = load(sums + 3 * LANES) / load_tile(rows.weight, x), r = inside ? share : vfloat{};
             matrix += r * r;
             gradient += r * load_tile(rows.error[0], x);

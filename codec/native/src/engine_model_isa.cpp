@@ -72,7 +72,7 @@ Moments moments_of(const CanvasView& canvas, const Geometry& g, int strip_step) 
         for (int x = x0; x < x1; x += kTileColumns, u += g.a * kTileColumns) {
             vfloat r = cut_exp2(kHalfLog2E * (u * u + vv));
             if (top + kStripRows > canvas.height || x + kTileColumns > canvas.width)
-                r = lanes.inside(canvas, x, top) ? r : vfloat{};
+                r = lanes.before(canvas.width, canvas.height, x, top) ? r : vfloat{};
             if (!g.additive) r /= load_tile(rows.weight, x);
             add_tile(sums, canvas, g, rows, x, r, u, v);
         }

@@ -28,9 +28,9 @@ struct TileLanes {
         for (int i = 0; i < LANES; ++i)
             column[i] = static_cast<float>(i % kTileColumns), row[i] = static_cast<float>(i / kTileColumns);
     }
-    // Which pixels of the tile at (x, y) the picture has.
-    vint inside(const CanvasView& canvas, int x, int y) const {
-        return (column < static_cast<float>(canvas.width - x)) & (row < static_cast<float>(canvas.height - y));
+    // Which pixels of the tile at (x, y) lie before column x1 and row y1.
+    vint before(int x1, int y1, int x, int y) const {
+        return (column < static_cast<float>(x1 - x)) & (row < static_cast<float>(y1 - y));
     }
 };
 
