@@ -30,7 +30,7 @@ from codec.hash_schedule import HashSchedule
 from codec.importance import ImportanceSchedule, lambda_map_of
 from codec.motion import FlowEstimator
 from codec.rate_bucket import sent_bits
-from codec.rate_control import BitrateControl, Sent, lambda_of_quality, rhythm_factor
+from codec.rate_control import BitrateControl, Sent, lambda_of_quality, rhythm_factor, shortage_factor
 from codec.renewal import Renewal
 from codec.scene import SceneCutTest, luma_of
 from codec.state import apply_frame, state_hash, state_of_part
@@ -95,6 +95,7 @@ class Encoder:
         self._frames_since_key = 0
         self._share_changed = 1.0
         self._renewal = Renewal()
+        self._shortage = 1.0  # factor on lambda where time is short
         self._grown_bits: float | None = None  # of the last frame's new splats, while a picture grows
         self._other_bits = 0.0  # of the last frame of a growing picture, beside its new splats
         self._pack_ms = _PACK_RESERVE_MS
@@ -250,7 +251,7 @@ class Encoder:
         stages["pack"] = (time.perf_counter() - started) * 1000
         record = pack_epoch(epoch)
         self._frames_since_key = 0
-        self._share_changed = 1.0
+        self._share_changed = self._shortage = 1.0
         self._renewal = Renewal()
         if self._rate is not None:
             self._sent = self._rate.push_key(self._time_s, self._quality, _sizes(parts, record), whole=not len(pool))
@@ -402,7 +403,8 @@ class Encoder:
         """Return the lambda of the next P-frame and the bits that its commands may take, 0 for any number."""
         if self._rate is None:
             calm = self._share_changed < _CALM_SHARE
-            return lambda_of_quality(self._quality).p * rhythm_factor(self._frames_since_key, calm), 0.0
+            factor = self._shortage * rhythm_factor(self._frames_since_key, calm)
+            return factor * lambda_of_quality(self._quality).p, 0.0
         self._quality = self._rate.quality
         # without a rhythm: its good frames would be peaks of rate, and a pulse
         return lambda_of_quality(self._quality).p, self._rate.command_bits(self._time_s)
@@ -417,6 +419,7 @@ class Encoder:
         """Keep what later frames are planned by."""
         assert self.state is not None
         live = int(np.count_nonzero(self.state.splats[:, 8]))
+        self._shortage = shortage_factor(self._shortage, figures.unvisited / max(live, 1))
         self._share_changed += 0.3 * (figures.changed / max(live, 1) - self._share_changed)
         self._renewal.note(8 * sum(map(len, parts)) - (self._grown_bits or 0.0), live)
 

@@ -6,7 +6,7 @@ from math import ceil, exp, log, log2
 
 from codec.rate_bucket import DATAGRAM_BYTES, PACKET_HEADER_BYTES, RateBucket, sent_bits
 
-__all__ = ["BitrateControl", "LambdaPair", "Sent", "lambda_of_quality", "rhythm_factor"]
+__all__ = ["BitrateControl", "LambdaPair", "Sent", "lambda_of_quality", "rhythm_factor", "shortage_factor"]
 
 _QUALITY_MID = 50.0
 _LAMBDA_MID = 120.0  # key-frame lambda at quality 50
@@ -20,6 +20,9 @@ _LOWEST_QUALITY, _HIGHEST_QUALITY = 0.0, 90.0
 
 _RHYTHM_PERIOD = 4
 _RHYTHM_GOOD, _RHYTHM_OTHER = 0.6, 1.5
+
+_SHORT_SHARE = 0.1  # of the splats that a frame had no time to look at, from which on time is short
+_SHORTAGE_UP, _SHORTAGE_DOWN, _MOST_SHORTAGE = 1.3, 1.05, 4.0
 
 _HEADER_BITS = 8 * PACKET_HEADER_BYTES
 _DATAGRAM_BITS = 8 * DATAGRAM_BYTES + _HEADER_BITS
@@ -48,6 +51,16 @@ def rhythm_factor(frames_since_key: int, calm: bool) -> float:
     if not calm:
         return 1.0
     return _RHYTHM_GOOD if frames_since_key % _RHYTHM_PERIOD == 0 else _RHYTHM_OTHER
+
+
+def shortage_factor(before: float, unvisited_share: float) -> float:
+    """Return the factor on a P-frame's lambda after a frame that had this factor and left out so many of its splats.
+
+    Where there is no time to follow all that moves, bits that mend the rest finely are worn out by the next frame.
+    """
+    if unvisited_share > _SHORT_SHARE:
+        return min(before * _SHORTAGE_UP, _MOST_SHORTAGE)
+    return max(before / _SHORTAGE_DOWN, 1.0)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """Quality to lambda, and the bitrate control on simple models of a coder."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from codec.rate_bucket import RateBucket
-from codec.rate_control import BitrateControl, lambda_of_quality, rhythm_factor
+from codec.rate_control import BitrateControl, lambda_of_quality, rhythm_factor, shortage_factor
 
 FPS = 30.0
 RATES_KBPS = [30.0, 60.0, 150.0, 500.0, 2000.0]
@@ -23,6 +24,18 @@ def test_rhythm_is_for_calm_scenes_and_gains_one_frame_in_four() -> None:
     assert {rhythm_factor(i, calm=False) for i in range(20)} == {1.0}
     factors = [rhythm_factor(i, calm=True) for i in range(16)]
     assert [i for i, factor in enumerate(factors) if factor < 1] == [0, 4, 8, 12]
+
+
+def test_short_time_raises_lambda_within_bounds_and_enough_time_lets_it_fall_to_where_it_was() -> None:
+    factors = [1.0]
+    for _ in range(12):
+        factors.append(shortage_factor(factors[-1], 0.5))
+    assert all(after > before for before, after in pairwise(factors[:5]))
+    assert max(factors) == factors[-1] <= 4
+    for _ in range(60):
+        factors.append(shortage_factor(factors[-1], 0.02))
+    assert all(after < before for before, after in pairwise(factors[13:35]))
+    assert factors[-1] == 1.0
 
 
 @dataclass

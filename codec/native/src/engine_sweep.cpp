@@ -12,7 +12,7 @@ constexpr int kDirtyTile = 16;
 constexpr float kNearlyPaid = .6f;   // share of its cost a splat must have gained to be visited again
 constexpr float kLeastGain = 1e-3f;
 constexpr float kLeastBits = 1;      // that a splat's predicted gain must pay beyond its activation
-constexpr int kMostTrials = 4;       // exact trials of a splat's candidates
+constexpr int kMostTrials = 4, kQuickTrials = 2;  // exact trials of a splat's candidates
 constexpr int kPasses = 3, kQuickPasses = 1;  // of the descent of one candidate
 constexpr int kQuickRows = 12, kMostModelStep = 4;  // rows of a splat that a quick model looks at, at least; of how many one
 constexpr float kMostColorStep = 60;  // 1/255, of one change
@@ -227,7 +227,8 @@ bool Sweep::try_candidates(Visit& v, const SweepItem& item, Candidate* candidate
     int chosen = -1, tried = 0;
     Geometry geometry_chosen{};
     int32_t fields_chosen[kFields];
-    for (int i = 0; i < count && tried < kMostTrials && candidates[i].cost < 0; ++i) {
+    const int most = e_.params_.quick ? kQuickTrials : kMostTrials;
+    for (int i = 0; i < count && tried < most && candidates[i].cost < 0; ++i) {
         const Candidate& c = candidates[i];
         if (std::equal(c.delta, c.delta + 8, now)) continue;
         if (i && std::equal(c.delta, c.delta + 8, candidates[i - 1].delta)) continue;
