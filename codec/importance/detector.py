@@ -5,16 +5,19 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mediapipe
 import numpy as np
 import numpy.typing as npt
 from mediapipe.tasks.python import BaseOptions, vision
 
-from codec.importance.weights import FaceBox
+from codec.importance.weights import Face
 from codec.types import FloatArray
 
 __all__ = ["MediaPipeDetector"]
+
+_EYES, _MOUTH = slice(0, 2), slice(3, 4)  # of the face model's key points: eyes, nose, mouth, ears
 
 
 class MediaPipeDetector:
@@ -39,12 +42,11 @@ class MediaPipeDetector:
             self._faces.close()
             raise
 
-    def look(self, rgb: npt.NDArray[np.uint8]) -> tuple[list[FaceBox], FloatArray | None]:
+    def look(self, rgb: npt.NDArray[np.uint8]) -> tuple[list[Face], FloatArray | None]:
         """Return the faces and how surely each pixel is a person, 0 .. 1 [h, w]."""
         height, width = rgb.shape[:2]
         image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=rgb)
-        boxes = [detection.bounding_box for detection in self._faces.detect(image).detections]
-        faces = [(b.origin_x / width, b.origin_y / height, b.width / width, b.height / height) for b in boxes]
+        faces = [_face_of(detection, width, height) for detection in self._faces.detect(image).detections]
         masks = self._person.segment(image).confidence_masks
         if not masks:
             return faces, None
@@ -60,6 +62,17 @@ class MediaPipeDetector:
                 except RuntimeError as error:
                     if "shutdown" not in str(error):
                         raise
+
+
+def _face_of(detection: Any, width_px: int, height_px: int) -> Face:
+    """Return a detection of MediaPipe's in shares of the picture's sides."""
+    box = detection.bounding_box
+    points = [(float(point.x), float(point.y)) for point in detection.keypoints or ()]
+    return Face(
+        (box.origin_x / width_px, box.origin_y / height_px, box.width / width_px, box.height / height_px),
+        tuple(points[_EYES]),
+        tuple(points[_MOUTH]),
+    )
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codec.importance.models import FACE_MODEL, MODELS, MODELS_DIR, PERSON_MODEL, intact
-from codec.importance.weights import FaceBox, block_weights
+from codec.importance.weights import Face, block_weights
 from codec.types import FloatArray
 
 __all__ = ["ImportanceModel", "ImportanceUnavailable"]
@@ -27,7 +27,7 @@ class ImportanceUnavailable(Exception):
 
 
 class _Detector(Protocol):
-    def look(self, rgb: npt.NDArray[np.uint8]) -> tuple[list[FaceBox], FloatArray | None]:
+    def look(self, rgb: npt.NDArray[np.uint8]) -> tuple[list[Face], FloatArray | None]:
         """Return faces and the person mask of a small picture."""
 
     def close(self) -> None:
@@ -35,7 +35,7 @@ class _Detector(Protocol):
 
 
 class ImportanceModel:
-    """Says where a picture matters: face, then person, then the rest. Not for two threads at once."""
+    """Says where a picture matters: eyes and mouth, face, person, the rest. Not for two threads at once."""
 
     def __init__(self, *, required: bool = False, models: Path = MODELS_DIR) -> None:
         """Load the models.
@@ -60,7 +60,7 @@ class ImportanceModel:
         return self._detector is not None
 
     def weights(self, rgb: npt.NDArray[np.uint8]) -> FloatArray:
-        """Return the weight of each 16 px block of a picture [H, W, 3], 0.25 to 1: float32 [rows, columns].
+        """Return the weight of each 16 px block of a picture [H, W, 3], 0.125 to 1: float32 [rows, columns].
 
         Raises ValueError unless the picture is uint8 RGB.
         """

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from codec.importance.weights import FACE, PERSON, REST, block_means, block_weights, lambda_map_of
+from codec.importance.weights import FACE, FEATURE, PERSON, REST, Face, block_means, block_weights, lambda_map_of
 
 
 def test_nothing_seen_is_the_rest() -> None:
@@ -16,20 +16,31 @@ def test_nothing_seen_is_the_rest() -> None:
 def test_a_person_counts_more_and_a_face_most() -> None:
     person = np.zeros((36, 64), np.float32)
     person[:, 32:] = 1
-    weights = block_weights([(0.6, 0.2, 0.2, 0.3)], person, 640, 352)
+    weights = block_weights([Face((0.6, 0.2, 0.2, 0.3))], person, 640, 352)
     np.testing.assert_allclose(weights[:, :18], REST)
     assert weights[-1, -1] == pytest.approx(PERSON)
     assert weights[7, 28] == pytest.approx(FACE)
     assert weights.max() <= FACE
 
 
+def test_eyes_and_mouth_count_most() -> None:
+    face = Face((0.3, 0.2, 0.3, 0.5), ((0.38, 0.38), (0.52, 0.38)), ((0.45, 0.6),))
+    weights = block_weights([face], None, 640, 352)
+    for x, y in (*face.eyes, *face.mouths):
+        assert weights[int(y * 352 / 16), int(x * 640 / 16)] == FEATURE
+    assert weights[7, 18] == pytest.approx(FACE), "between the eyes and the mouth"
+    plain = block_weights([Face(face.box)], None, 640, 352)
+    assert plain.max() == pytest.approx(FACE)
+    assert 0.01 < np.mean(weights > plain) < 0.1
+
+
 @pytest.mark.parametrize(
     "face", [(0.5, 0.5, 0.0, 0.1), (0.2, 0.2, -1.0, -1.0), (5.0, 5.0, 1.0, 1.0), (-3.0, 0.0, 9.0, 9.0)]
 )
 def test_any_box_will_do(face: tuple[float, float, float, float]) -> None:
-    weights = block_weights([face], None, 33, 17)
+    weights = block_weights([Face(face, ((0.4, 0.4),), ((0.5, 0.9),))], None, 33, 17)
     assert weights.shape == (2, 3)
-    assert np.all((weights >= REST) & (weights <= FACE))
+    assert np.all((weights >= REST) & (weights <= FEATURE))
 
 
 @pytest.mark.parametrize(("shape", "grid"), [((5, 7), (1, 1)), ((3, 2), (7, 9)), ((144, 256), (23, 40))])
