@@ -155,6 +155,7 @@ def _publisher_figures(call: Call, since_ms: float) -> list[dict[str, object]]:
             "height": publisher.size.height_px if publisher.size else 0,
             "fps": publisher.fps,
             "dropped": publisher.dropped,
+            "skipped": publisher.skipped,
             "frames": [
                 {
                     "epoch": record.epoch,

@@ -26,8 +26,14 @@ def render_metrics(hub: Hub) -> str:
         (
             "splatcall_pictures_dropped",
             "gauge",
-            "Pictures dropped by present publishers",
+            "Pictures of present publishers that were lost before encoding",
             sum(p.dropped for p in publishers),
+        ),
+        (
+            "splatcall_pictures_skipped",
+            "gauge",
+            "Pictures of present publishers left out for the frame rate or the bitrate",
+            sum(p.skipped for p in publishers),
         ),
         (
             "splatcall_encode_milliseconds",

@@ -87,7 +87,8 @@ class Publisher:
         self.history = FrameHistory()
         self.records: deque[FrameRecord] = deque(maxlen=RECORDS)
         self.size: PictureSize | None = None
-        self.dropped = 0
+        self.dropped = 0  # pictures lost: overtaken in the mailbox, or with a worker
+        self.skipped = 0  # pictures left out on purpose, for the frame rate or the bitrate
         self._settings = settings
         self._sink = sink
         self._active_publishers = active_publishers
@@ -122,11 +123,11 @@ class Publisher:
         return float(count)
 
     def offer(self, picture: VideoFrame, capture_ms: float) -> None:
-        """Put a camera picture into the mailbox; what lay there is dropped, and so is what comes too fast."""
+        """Put a camera picture into the mailbox; what lay there is dropped, and what comes too fast is skipped."""
         now = now_ms()
         self._picture_ms = now
         if not self._pace.admit(now):
-            self.dropped += 1
+            self.skipped += 1
             return
         if self._mailbox is not None:
             self.dropped += 1
@@ -196,7 +197,7 @@ class Publisher:
     def _take(self, frame: EncodedFrame, capture_ms: float) -> None:
         """Publish a frame with those held before it, or hold it, for a while at most."""
         if frame.kind == "skip":
-            self.dropped += 1
+            self.skipped += 1
             self._release()
             return
         self._held.append((frame, capture_ms))

@@ -87,7 +87,7 @@ const automation = {
     return dataUrl(await screen.call.snapshot(id));
   },
   /** @param {string} id @returns {MediaStreamTrack | null} a remote picture as a video track */
-  track: (id) => screen?.call.participants.get(id)?.track ?? null,
+  track: (id) => screen?.call.track(id) ?? null,
 };
 Object.assign(window, { splatcall: automation });
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from av import VideoFrame
 
 from tests.e2e.clip import FPS, HEIGHT, WIDTH, Match, RgbArray, match, parse_data_url
@@ -21,6 +21,7 @@ MIN_SINGLE_PSNR_DB = 24.0
 MAX_PACE_ERROR_FRAMES = 6.0  # chance would give about 40
 MIN_FPS = 10.0
 SNAPSHOTS = 12
+SERIES = 3  # of snapshots, until one is as it should be
 MIN_SOUND_HZ = 40.0  # packets a second; the microphone sends 50
 MIN_HEARD = 0.9  # of what was spoken meanwhile
 MAX_JOIN_MS = 1000.0
@@ -51,15 +52,35 @@ async def first_picture(page: CallPage) -> dict[str, Any]:
     return found
 
 
-def check_pictures(what: str, matches: list[Match], fps: float) -> None:
-    """Check that the pictures are near to the source and come often enough."""
+async def look(watcher: CallPage, participant: str, clip: RgbArray) -> tuple[list[tuple[float, Match]], float]:
+    """Return when snapshots were taken and what they show, and the frames a second meanwhile."""
+    matches = []
+    before, began = (await watcher.stats())["participants"][0], time.monotonic()
+    for _ in range(SNAPSHOTS):
+        when = time.monotonic()
+        picture = parse_data_url(await watcher.snapshot(participant))
+        assert picture.shape == (HEIGHT, WIDTH, 3)
+        matches.append(((when + time.monotonic()) / 2, match(picture, clip)))
+    after, ended = (await watcher.stats())["participants"][0], time.monotonic()
+    return matches, (after["frames"] - before["frames"]) / (ended - began)
+
+
+def check_pictures(what: str, matches: list[Match], fps: float, *, last: bool = True) -> bool:
+    """Tell whether the pictures are near to the source and come often enough; fail in the last series if not.
+
+    Where other work takes the cores for some seconds, an encoder in real time has to leave out what counts here, so
+    one more series is looked at; what a slow or wrong encoder lacks is missing in each.
+    """
     psnrs_db = [found.psnr_db for found in matches]
     print(
         f"{what}: PSNR {min(psnrs_db):.1f} to {max(psnrs_db):.1f} dB, mean {np.mean(psnrs_db):.1f}, {fps:.1f} frames/s"
     )
+    if not last and (np.mean(psnrs_db) < MIN_PSNR_DB or min(psnrs_db) < MIN_SINGLE_PSNR_DB or fps < MIN_FPS):
+        return False
     assert np.mean(psnrs_db) >= MIN_PSNR_DB
     assert min(psnrs_db) >= MIN_SINGLE_PSNR_DB
     assert fps >= MIN_FPS
+    return True
 
 
 def check_pace(matches: list[tuple[float, Match]], frames: int) -> None:
@@ -97,18 +118,12 @@ async def test_a_clip_is_seen_moving_in_the_other_page_and_by_a_plain_viewer(
     assert await canvas.get_attribute("data-participant") == person["id"]
     await asyncio.sleep(SETTLE_S)
 
-    matches = []
     spoken_before, heard_before = await publisher.spoken(), await watcher.heard()
-    before, began = (await watcher.stats())["participants"][0], time.monotonic()
-    for _ in range(SNAPSHOTS):
-        when = time.monotonic()
-        picture = parse_data_url(await watcher.snapshot(person["id"]))
-        assert picture.shape == (HEIGHT, WIDTH, 3)
-        matches.append(((when + time.monotonic()) / 2, match(picture, clip)))
-    after, ended = (await watcher.stats())["participants"][0], time.monotonic()
-    fps = (after["frames"] - before["frames"]) / (ended - began)
-    check_pictures("canvas", [found for _, found in matches], fps)
-    assert after["hash_bad"] == 0
+    for attempt in range(SERIES):
+        matches, fps = await look(watcher, person["id"], clip)
+        if check_pictures("canvas", [found for _, found in matches], fps, last=attempt == SERIES - 1):
+            break
+    assert (await watcher.stats())["participants"][0]["hash_bad"] == 0
     check_pace(matches, len(clip))
 
     check_sound((spoken_before, await publisher.spoken()), (heard_before, await watcher.heard()))
@@ -137,6 +152,15 @@ async def check_late_joins(open_page: OpenPage) -> None:
     assert 0 < min(joins_ms) <= MAX_JOIN_MS
 
 
+async def read_up(track: MediaStreamTrack) -> None:
+    """Read what came while nobody did, until there is a frame to wait for."""
+    waited_s = 0.0
+    while waited_s < 0.5 / FPS:
+        asked = time.monotonic()
+        await track.recv()
+        waited_s = time.monotonic() - asked
+
+
 async def check_plain_viewer(server_url: str, participant: str, clip: RgbArray) -> None:
     """Watch through WHEP: the same clip, at its own pace."""
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -148,17 +172,21 @@ async def check_plain_viewer(server_url: str, participant: str, clip: RgbArray) 
         assert answer.status_code == 201, answer.text
         await pc.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
         track = pc.getReceivers()[0].track
-        seen: list[tuple[float, VideoFrame]] = []
-        async with asyncio.timeout(20):
-            while len(seen) < 60:
-                frame = await track.recv()
-                assert isinstance(frame, VideoFrame)
-                seen.append((time.monotonic(), frame))
+        for attempt in range(SERIES):
+            seen: list[tuple[float, VideoFrame]] = []
+            async with asyncio.timeout(20):
+                await read_up(track)
+                while len(seen) < 60:
+                    frame = await track.recv()
+                    assert isinstance(frame, VideoFrame)
+                    seen.append((time.monotonic(), frame))
+            matches = [
+                (when, match(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), clip))
+                for when, frame in seen[15::5]
+            ]
+            fps = (len(seen) - 16) / (seen[-1][0] - seen[15][0])
+            if check_pictures("viewer", [found for _, found in matches], fps, last=attempt == SERIES - 1):
+                break
         assert (await http.delete(answer.headers["location"])).status_code == 200
     await pc.close()
-    matches = [
-        (when, match(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), clip)) for when, frame in seen[15::5]
-    ]
-    fps = (len(seen) - 16) / (seen[-1][0] - seen[15][0])
-    check_pictures("viewer", [found for _, found in matches], fps)
     check_pace(matches, len(clip))

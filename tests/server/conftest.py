@@ -39,9 +39,9 @@ class RunningServer:
 
 
 @asynccontextmanager
-async def run_server(settings: Settings) -> AsyncIterator[RunningServer]:
+async def run_server(settings: Settings, encoder: str = FAKE_ENCODER) -> AsyncIterator[RunningServer]:
     """Serve on a free port until the block ends."""
-    app: FastAPI = create_app(settings, encoder=FAKE_ENCODER)
+    app: FastAPI = create_app(settings, encoder=encoder)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av import CodecContext, Packet, VideoFrame
@@ -30,10 +31,26 @@ class GreyTrack(MediaStreamTrack):
             raise MediaStreamError
         self._number += 1
         await asyncio.sleep(max(0.0, self._began + self._number / 30 - time.monotonic()))
-        value = 60 + self._number % 100 if self.grey is None else self.grey
-        frame = VideoFrame.from_ndarray(np.full((self.size[1], self.size[0], 3), value, np.uint8), format="rgb24")
+        frame = VideoFrame.from_ndarray(self.make(), format="rgb24")
         frame.pts, frame.time_base = self._number * 3000, Fraction(1, 90_000)
         return frame
+
+    def make(self) -> npt.NDArray[np.uint8]:  # [height, width, 3]
+        """Return a picture."""
+        value = 60 + self._number % 100 if self.grey is None else self.grey
+        return np.full((self.size[1], self.size[0], 3), value, np.uint8)
+
+
+class PictureTrack(GreyTrack):
+    """One picture again and again at 30 frames a second, until another one is set."""
+
+    def __init__(self, picture: npt.NDArray[np.uint8]) -> None:  # [height, width, 3]
+        super().__init__()
+        self.picture = picture
+
+    def make(self) -> npt.NDArray[np.uint8]:
+        """Return the picture that is set."""
+        return self.picture
 
 
 class OpusToneTrack(MediaStreamTrack):

@@ -17,7 +17,8 @@ import { Signalling, signallingUrl } from './signalling.js';
  * @property {ParticipantInfo} info
  * @property {number} width coded size, 0: no picture yet
  * @property {number} height
- * @property {MediaStreamTrack | null} track the picture as a video track
+ * @property {HTMLCanvasElement | null} canvas where the picture is
+ * @property {MediaStreamTrack | null} track the picture as a video track, once somebody asked for it
  */
 
 /**
@@ -257,7 +258,7 @@ export class Call {
     const known = this.participants.get(info.id);
     if (known && known.info.video && !info.video) this.dropPicture(known, false);
     if (known) known.info = info;
-    else this.participants.set(info.id, { info, width: 0, height: 0, track: null });
+    else this.participants.set(info.id, { info, width: 0, height: 0, canvas: null, track: null });
     this.handlers.onparticipants();
   }
 
@@ -274,6 +275,7 @@ export class Call {
   dropPicture(participant, forget) {
     participant.track?.stop();
     participant.track = null;
+    participant.canvas = null;
     participant.width = 0;
     participant.height = 0;
     this.decoder.detach(participant.info.stream, forget);
@@ -284,8 +286,16 @@ export class Call {
     const participant = this.participants.get(id);
     if (!participant) return null;
     const canvas = this.decoder.attach(participant.info.stream);
-    participant.track = captureTrack(canvas);
+    participant.canvas = canvas;
     return canvas;
+  }
+
+  /** A participant's picture as a video track: made when it is asked for, since each picture is then read back. @param {string} id @returns {MediaStreamTrack | null} */
+  track(id) {
+    const participant = this.participants.get(id);
+    if (!participant?.canvas) return null;
+    participant.track ??= captureTrack(participant.canvas);
+    return participant.track;
   }
 
   /** @param {string} id @param {number} width device px */

@@ -9,7 +9,7 @@ const KEPT_FRAMES = 256;
  * @typedef {object} Figures
  * @property {[number, number, number, number][]} frames epoch, number, capture in server ms, encode ms
  * @property {{ [name: string]: number }} stages mean encode ms by stage
- * @property {number} dropped frames that no encoder saw
+ * @property {number} dropped pictures lost before encoding; those left out on purpose are not counted
  * @property {number} fps
  * @property {number} splats
  * @property {number} changed splats of the last frame

@@ -112,12 +112,17 @@ export class StreamView {
     }
   }
 
+  /** Whether pictures in between are shown: where a CPU draws, its time is better spent otherwise. @returns {boolean} */
+  get showsMidpoints() {
+    return !this.view?.renderer.device.software;
+  }
+
   /** Draw what is to be shown, if that changed. */
   draw() {
     const { shown, midpoint } = this.receiver;
     if (!this.dirty || !shown || (!this.view && !this.remote)) return;
     this.dirty = false;
-    if (midpoint && midpoint !== this.midpointDrawn) {
+    if (midpoint && midpoint !== this.midpointDrawn && this.showsMidpoints) {
       this.midpointDrawn = midpoint;
       this.drawState(midpoint);
       const [frames, seconds] = shown.epoch.fps;
