@@ -27,7 +27,7 @@ class EncoderConfig:
     bitrate_kbps: float | None = None  # kbit/s of the whole stream, > 0
     max_splats: int = MAX_SPLATS  # 1 .. 16000
     effort: Effort = "best"
-    latency_ms: float = 30.0  # wall time for a frame when effort is "live", > 0
+    latency_ms: float = 30.0  # wall time of a live frame, > 0; up to twice as much where others take the cores
     importance: bool = True
     delay_frames: int = 0  # 0 or 1 pictures held back, so that one frame may stand for two (see codec/midpoint.py)
     threads: int = 2  # 1 .. 64

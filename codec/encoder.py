@@ -46,7 +46,7 @@ from codec.types import (
     PCommands,
     SplatState,
 )
-from codec.work import WorkCalibrator
+from codec.work import FrameClock, WorkCalibrator
 
 __all__ = ["Encoder", "EncoderMemory"]
 
@@ -122,10 +122,11 @@ class Encoder:
         """Encode the next picture, uint8 [H, W, 3]; time_s: when it was taken, by default as the frame rate says.
 
         budget_ms bounds the wall time of a P-frame, the most useful work first; by default `latency_ms` where the
-        effort is "live" and nothing where it is "best". With `work`, as an earlier run of the same pictures and
-        options gave it, that bounds the frame instead and its bytes are the same. With `midpoint` one picture was left
-        out before this one, and a P-frame asks for the midpoint of the states around it to be shown instead. At a
-        bitrate the frame may be of kind "skip". Raises ConfigError for a picture of another size.
+        effort is "live" and nothing where it is "best". Where other processes take the cores meanwhile, the frame may
+        take up to twice as long. With `work`, as an earlier run of the same pictures and options gave it, that bounds
+        the frame instead and its bytes are the same. With `midpoint` one picture was left out before this one, and a
+        P-frame asks for the midpoint of the states around it to be shown instead. At a bitrate the frame may be of kind
+        "skip". Raises ConfigError for a picture of another size.
         """
         started, cpu_started = time.perf_counter(), time.process_time()
         self._check(rgb)
@@ -139,8 +140,8 @@ class Encoder:
             self._sent = self._rate.flush(self._time_s)
             frame = self._frame("skip", (), None, 0)
         else:
-            deadline = None if budget_ms is None else started + budget_ms / 1000
-            frame = self._encode_picture(rgb, deadline, force_key, work, stages)
+            clock = None if budget_ms is None else FrameClock(started, cpu_started, budget_ms / 1000)
+            frame = self._encode_picture(rgb, clock, force_key, work, stages)
         self._frames += 1
         stats = replace(
             frame.stats,
@@ -189,7 +190,7 @@ class Encoder:
     def _encode_picture(
         self,
         rgb: npt.NDArray[np.uint8],
-        deadline: float | None,
+        clock: FrameClock | None,
         force_key: bool,
         work: FrameWork | None,
         stages: dict[str, float],
@@ -203,7 +204,7 @@ class Encoder:
         if self.state is None or self._engine is None or force_key or cut:
             frame = self._encode_key(rgb, weights, stages)
         else:
-            frame = self._encode_p(rgb, luma, weights, deadline, work, stages)
+            frame = self._encode_p(rgb, luma, weights, clock, work, stages)
         if frame.kind != "skip":
             self._luma = luma
         return frame
@@ -281,7 +282,7 @@ class Encoder:
         rgb: npt.NDArray[np.uint8],
         luma: npt.NDArray[np.uint8],
         weights: FloatArray,
-        deadline: float | None,
+        clock: FrameClock | None,
         work: FrameWork | None,
         stages: dict[str, float],
     ) -> EncodedFrame:
@@ -294,7 +295,7 @@ class Encoder:
         engine.set_target(rgb)
         lambda_map, before = lambda_map_of(weights), state.copy()
         stages["target"] = (time.perf_counter() - started) * 1000
-        plan = self._plan(deadline, work)
+        plan = self._plan(clock, work)
         assert plan.work is not None
         started = time.perf_counter()
         flows = [] if plan.quick else self._flows(luma)
@@ -378,13 +379,14 @@ class Encoder:
         flows = (self._flow.flow(source, luma) for source in sources)
         return [flow for flow in flows if flow is not None]
 
-    def _plan(self, deadline: float | None, work: FrameWork | None) -> PFramePlan:
+    def _plan(self, clock: FrameClock | None, work: FrameWork | None) -> PFramePlan:
         """Return the work of the next P-frame: what was done before where `work` says so, else what the time allows."""
         lambda_, bits = self._lambda_and_bits()
         hashed = self._hashes.due(self._frames, time.perf_counter())
         clock_s = 0.0
-        if work is None and deadline is not None:
-            clock_s = max(deadline - time.perf_counter() - 1.3 * self._pack_ms / 1000, 0.001)
+        if work is None and clock is not None:
+            left_s = clock.left_s(time.perf_counter(), time.process_time())
+            clock_s = max(left_s - 1.3 * self._pack_ms / 1000, 0.001)
             work = self._calibrator.work_for(1000 * clock_s, hashed=hashed)
         plan = PFramePlan(
             lambda_,

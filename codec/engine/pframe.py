@@ -35,7 +35,9 @@ class PFramePlan:
     cell_affine: bool = True
     cell_shift: bool = True
     work: FrameWork | None = None  # bounds in work units; None: none
-    clock_s: float = 0.0  # wall time after which the engine starts no more work, whatever its units; 0: none
+    # Time after which the engine starts no more work, whatever its units, 0: none. What its jobs lose to other
+    # processes is added, up to as much again.
+    clock_s: float = 0.0
     growth_bits: float = 7200.0  # that new splats may take where a picture is still growing
     growth_lambda: float = 120.0  # likewise, in place of lambda_
     bits: float = 0.0  # that the frame's commands may take, about; 0: no limit
@@ -60,6 +62,7 @@ class PFrameFigures:
     shared_bits: float = 0.0  # of those that must be in a frame's first part
     swept: int = 0  # new splats swept, once for each time, while the picture grows
     swept_ms: float = 0.0  # wall time of that
+    lost_ms: float = 0.0  # wall time that other processes took from the engine's jobs
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,7 @@ class PFrameEngine:
             steps=_of_stages(int(measured[f"{name}_steps"]) for name in _WORK_STAGES),
             worked_ms=_of_stages(measured[f"{name}_worked_ms"] for name in _WORK_STAGES),
             cut=int(measured["cut"]),
+            lost_ms=measured["lost_ms"],
             bits=measured["bits"],
             shared_bits=measured["shared_bits"],
         )

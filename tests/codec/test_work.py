@@ -1,10 +1,12 @@
 """The calibrator of work units, on a machine of known speed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from codec.engine import PFrameFigures
-from codec.work import UNITS_A_MS, WorkCalibrator
+from codec.work import UNITS_A_MS, FrameClock, WorkCalibrator
 
 
 def figures_of(
@@ -15,6 +17,34 @@ def figures_of(
     swept_ms = 0.02 * swept
     stages = {"cells": cells, "sweeps": sweeps, "births": births, "render": overhead_ms, "growth": swept_ms}
     return PFrameFigures(0, 0, 0, 0, 0.0, stages, steps, (cells, sweeps, births), -1, swept=swept, swept_ms=swept_ms)
+
+
+def test_time_lost_to_other_processes_is_given_back_up_to_as_much_again() -> None:
+    clock = FrameClock(100.0, 7.0, 0.030)
+    assert clock.left_s(100.010, 7.010) == pytest.approx(0.020)
+    assert clock.left_s(100.010, 7.018) == pytest.approx(0.020), "with two threads at work nothing is lost"
+    assert clock.left_s(100.014, 7.010) == pytest.approx(0.020), "four milliseconds were others'"
+    assert clock.left_s(100.080, 7.005) == pytest.approx(-0.010), "twice the budget is over"
+    for wall_s in np.linspace(0, 0.1, 50):
+        left_s = clock.left_s(100 + wall_s, 7 + 0.3 * wall_s)
+        assert wall_s + 2 * left_s <= 0.060 + 1e-9, "nor does the engine take longer, whatever it loses"
+
+
+def test_a_frame_that_others_disturbed_says_less_about_prices() -> None:
+    quiet, disturbed = WorkCalibrator(2), WorkCalibrator(2)
+    usual = figures_of((1_000_000, 1_000_000, 1_000_000), (1.0, 1.0, 1.0), 1.0)
+    slow = figures_of((1_000_000, 1_000_000, 1_000_000), (2.0, 2.0, 2.0), 1.0)
+    for _ in range(60):
+        quiet.note(usual)
+        disturbed.note(usual)
+    before = quiet.work_for(20.0).prices[0]
+    quiet.note(slow)
+    disturbed.note(replace(slow, lost_ms=3.0))
+    assert quiet.work_for(20.0).prices[0] == pytest.approx((1 + WorkCalibrator.UP) * before, rel=0.01)
+    assert disturbed.work_for(20.0).prices[0] == pytest.approx((1 + WorkCalibrator.UP_LOST) * before, rel=0.01)
+    for _ in range(60):
+        disturbed.note(replace(slow, lost_ms=3.0))
+    assert disturbed.work_for(20.0).prices[0] == pytest.approx(2 * before, rel=0.05), "what lasts is believed"
 
 
 def test_units_follow_the_machine() -> None:

@@ -128,6 +128,7 @@ Encoded to_python(const PResult& r) {
     figures["bits"] = r.bits;
     figures["shared_bits"] = r.shared_bits;
     figures["cut"] = static_cast<double>(r.cut);
+    figures["lost_ms"] = r.lost_ms;
     return Encoded(nb::make_tuple(out, figures));
 }
 

@@ -275,6 +275,7 @@ PResult PEngine::encode(const std::vector<Flow>& flows, const float* lambda_map,
         result.worked_ms[stage] = work_.worked_ms(static_cast<WorkStage>(stage));
     }
     result.cut = work_.cut();
+    result.lost_ms = work_.lost_ms();
     result.bits = work_.bits();
     return result;
 }

@@ -63,6 +63,7 @@ struct PResult {
     double squared_error = 0;
     int64_t steps[kWorkStages] = {};     // of the work that the budget counts, by stage
     double worked_ms[kWorkStages] = {};  // wall time of that work
+    double lost_ms = 0;                  // see Work::lost_ms()
     int64_t cut = -1;                    // see Work::cut()
     double bits = 0;                     // of all commands, about
     double shared_bits = 0;              // of those for the whole picture and for cells

@@ -4,7 +4,9 @@
 // A kernel call counts steps, about one a pixel that it visits; a step costs the price of the stage it runs in. Jobs of
 // a round get tickets in order. Job i starts if the jobs up to i - kLag x threads left it units, whichever thread ran
 // them, so the same units give the same work. The clock only backs this up: when it strikes, no later ticket starts,
-// and that ticket, given back as the cut, ends another run of the same frame at the same place.
+// and that ticket, given back as the cut, ends another run of the same frame at the same place. Time for which the
+// system took a job off its core does not count for it, up to as much again: what another process does for a moment
+// must not leave a frame half done. On an idle machine there is no such time.
 //
 // Bits are shared out in the same way: what jobs commit to is counted as the entropy coder would spend it, and each job
 // may take its part of what those before it left, so that a frame stays within its allowance.
@@ -52,7 +54,7 @@ struct WorkBudget {
     int64_t units = 0;                           // 0: no limit
     int32_t prices[kWorkStages] = {1, 1, 1};     // units of one step, by stage
     int64_t cut = -1;                            // ticket from which on nothing starts, -1: none
-    double clock_s = 0;                          // wall time after which nothing starts, 0: none
+    double clock_s = 0;                          // time after which nothing starts, 0: none
     double bits = 0;                             // that the frame's commands may take, 0: no limit
 };
 
@@ -77,7 +79,7 @@ public:
         pool.parallel_for(n, [&](int index, int worker) {
             begin_job(index, worker);
             fn(index, worker);
-            end_job(index);
+            end_job(index, worker);
         });
         end_round(n);
     }
@@ -85,6 +87,8 @@ public:
     int64_t steps(WorkStage stage) const { return steps_[stage]; }
     // Wall time inside run().
     double worked_ms(WorkStage stage) const { return worked_ms_[stage]; }
+    // Wall time that jobs of the worker hit worst were off their core; 0 without a clock.
+    double lost_ms() const;
     // Bits of all that was committed to.
     double bits() const { return static_cast<double>(bits_) / kBitUnit; }
     // Counts bits committed to between rounds.
@@ -94,9 +98,12 @@ public:
 
 private:
     static constexpr int kLag = 2;  // jobs a thread may run ahead of what is counted
+    static constexpr double kLongest = 2;  // times the clock's, wall time after which nothing starts whatever was lost
     struct Cursor {                 // of one worker: what the jobs before `next` took
         int next = 0;
         int64_t units = 0, bits = 0;
+        Clock::time_point began;  // the running job, on the wall and in its thread's CPU time
+        double began_cpu_s = 0;
     };
     struct Job {
         std::atomic<bool> done{false};
@@ -105,9 +112,10 @@ private:
 
     void begin_round(int n, int threads);
     void begin_job(int index, int worker);
-    void end_job(int index);
+    void end_job(int index, int worker);
     void end_round(int n);
     bool admit(int64_t ticket);
+    bool clock_struck() const;
     int64_t bits_limit() const { return static_cast<int64_t>(budget_.bits * kBitUnit); }
 
     WorkBudget budget_;
@@ -118,6 +126,7 @@ private:
     double worked_ms_[kWorkStages] = {};
     std::vector<Job> jobs_;        // of the round
     std::vector<Cursor> cursors_;  // one a worker
+    std::vector<double> lost_s_;   // wall time of each worker's jobs off their core, in the whole frame
     int lag_ = kLag;
     std::mutex mutex_;
 };
