@@ -38,7 +38,7 @@ class WorkCalibrator:
 
     FIRST_PRICE = 1500.0  # units of a step with one thread, before anything was measured
     FIRST_OVERHEAD_MS = 1.0  # of a frame's passes over the whole picture, likewise
-    SHARE = 0.9  # of the time left that units are bought for; the rest is for the last jobs and bad luck
+    SHARE = 0.87  # of the time left that units are bought for; the rest is for the last jobs and bad luck
     UP, DOWN = 0.4, 0.15  # weight of a new measurement above and below the average
     UP_LOST = 0.1  # in place of UP where others took LOST of the work's time: the next frame may have its cores back
     LOST = 0.1

@@ -55,7 +55,7 @@ def test_units_follow_the_machine() -> None:
         calibrator.note(figures_of((steps[0], steps[1], steps[2]), (0.6 * noise, 1.5 * noise, 3.0 * noise), 2.0, 300))
     work = calibrator.work_for(20.0)
     assert np.array(work.prices) / 1000 == pytest.approx([0.6, 1.5, 3.0, 20_000], rel=0.1)
-    assert work.units / UNITS_A_MS == pytest.approx(0.9 * 20 - 2, rel=0.03)
+    assert work.units / UNITS_A_MS == pytest.approx(calibrator.SHARE * 20 - 2, rel=0.03)
     assert work.cut == -1
 
 
