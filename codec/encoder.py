@@ -405,7 +405,8 @@ class Encoder:
         """Return the lambda of the next P-frame and the bits that its commands may take, 0 for any number."""
         if self._rate is None:
             calm = self._share_changed < _CALM_SHARE
-            factor = self._shortage * rhythm_factor(self._frames_since_key, calm)
+            # only where much moves are bits worn out by the next frame
+            factor = self._shortage**self._renewal.moving * rhythm_factor(self._frames_since_key, calm)
             return factor * lambda_of_quality(self._quality).p, 0.0
         self._quality = self._rate.quality
         # without a rhythm: its good frames would be peaks of rate, and a pulse
