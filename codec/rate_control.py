@@ -11,10 +11,8 @@ __all__ = ["BitrateControl", "LambdaPair", "Sent", "lambda_of_quality", "rhythm_
 _QUALITY_MID = 50.0
 _LAMBDA_MID = 120.0  # key-frame lambda at quality 50
 _QUALITY_PER_HALVING = 11.5
-_QUALITY_TOP, _TOP_PER_HALVING = (
-    90.0,
-    5.0,
-)  # above that a point counts for more, for pictures that must be near the source
+_QUALITY_TOP = 90.0  # above it a point counts for more, for pictures that must be near the source
+_TOP_PER_HALVING = 5.0
 _P_OVER_KEY = 2.5
 _LOWEST_QUALITY, _HIGHEST_QUALITY = 0.0, 90.0
 
